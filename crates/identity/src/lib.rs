@@ -1,0 +1,1 @@
+//! Identity: sign-up, login, KYC, screening and review.

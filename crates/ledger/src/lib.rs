@@ -1,0 +1,1 @@
+//! The ledger process: journal, batching, projections, sagas and gRPC around bursar-ledger-engine.

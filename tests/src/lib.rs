@@ -1,0 +1,1 @@
+//! Whole-platform tests live in `tests/tests/`.
