@@ -74,6 +74,11 @@ fn flag(message: &DynamicMessage, field: &str) -> bool {
     message.get_field_by_name(field).and_then(|value| value.as_bool()).unwrap_or(false)
 }
 
+fn caller_numbers(access: &DynamicMessage, field: &str) -> BTreeSet<i32> {
+    let list = access.get_field_by_name(field).map(|list| list.into_owned());
+    list.as_ref().and_then(Value::as_list).unwrap_or(&[]).iter().filter_map(Value::as_enum_number).collect()
+}
+
 fn access_table(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
     let mut table = String::from("&[\n");
     let mut methods: Vec<_> = pool.services().flat_map(|s| s.methods().collect::<Vec<_>>()).collect();
@@ -83,26 +88,24 @@ fn access_table(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
         let Some(access) = access_of(pool, &method) else {
             return Err(format!("{} has no (bursar.type.v1.access) option", method.full_name()).into());
         };
-        let callers = access.get_field_by_name("callers").map(|list| list.into_owned());
-        let mut names = BTreeSet::new();
-        for caller in callers.as_ref().and_then(Value::as_list).unwrap_or(&[]) {
-            names.insert(caller.as_enum_number().unwrap_or(0));
-        }
+        let names = caller_numbers(&access, "callers");
+        let exempt = caller_numbers(&access, "customer_exempt");
         if names.is_empty() || names.contains(&0) {
             return Err(format!("{} names no callers, or CALLER_UNSPECIFIED", method.full_name()).into());
         }
-        let list = |name: &str| {
-            names.iter().map(|n| format!("{name}::from_number({n})")).collect::<Vec<_>>().join(", ")
+        let list = |numbers: &BTreeSet<i32>| {
+            numbers.iter().map(|n| format!("Identity::from_number({n})")).collect::<Vec<_>>().join(", ")
         };
         writeln!(
             table,
-            "MethodAccess {{ path: \"/{}/{}\", service: \"{}\", input: \"{}\", callers: &[{}], customer: {}, second_factor_max_age_seconds: {}, sandbox_only: {}, client_streaming: {}, mutation: {} }},",
+            "MethodAccess {{ path: \"/{}/{}\", service: \"{}\", input: \"{}\", callers: &[{}], customer: {}, customer_exempt: &[{}], second_factor_max_age_seconds: {}, sandbox_only: {}, client_streaming: {}, mutation: {} }},",
             method.parent_service().full_name(),
             method.name(),
             method.parent_service().full_name(),
             method.input().full_name(),
-            list("Identity"),
+            list(&names),
             flag(&access, "customer"),
+            list(&exempt),
             number(&access, "second_factor_max_age_seconds"),
             flag(&access, "sandbox_only"),
             method.is_client_streaming(),

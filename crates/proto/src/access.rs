@@ -90,6 +90,8 @@ pub struct MethodAccess {
     pub callers: &'static [Identity],
     /// Whether a customer's access token must come with the call.
     pub customer: bool,
+    /// Callers that may leave that token out; they act in their own name then.
+    pub customer_exempt: &'static [Identity],
     /// Longest age of the customer's second factor in seconds; 0: none asked for.
     pub second_factor_max_age_seconds: u32,
     /// Absent outside the sandbox.
