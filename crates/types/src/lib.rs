@@ -7,12 +7,14 @@
 
 pub mod id;
 
+mod card_proof;
 mod clock;
 mod entropy;
 mod money;
 mod reason;
 mod request_id;
 
+pub use card_proof::{CARD_PROOF_AUDIENCE, CardProofClaims, ProofResult};
 pub use clock::{Clock, ManualClock, ShiftedClock, SystemClock, Timestamp};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use id::{IdError, IdSource, TypedId};
