@@ -1,1 +1,48 @@
-//! The deterministic heart of the ledger: state + command + time = outcome + events. No I/O, no clock, no randomness.
+//! The deterministic heart of the ledger: state + command + time = outcome + effects.
+//!
+//! One [`Engine`] holds the state of one shard, a card program: accounts, holds, cards, controls, counters and
+//! payments. [`Engine::apply`] decides one [`Command`] at one moment and says what became of it (the
+//! [`Outcome`]) and everything it changed (the [`Effect`]s), so that the process around it can write its
+//! projections and publish its events without deciding anything again.
+//!
+//! Nothing here reads a clock, draws randomness, does I/O, or depends on the order of a hash map: the same
+//! commands at the same moments give the same state byte for byte. Ids arrive inside the commands.
+//!
+//! - A **refused** command ([`Outcome::Refused`]) changes nothing and burns nothing.
+//! - A **declined** payment is a decision like an approval: recorded, and told again to who asks again.
+//! - Arithmetic on money is checked; there is no float and no panic on any input.
+#![deny(clippy::float_arithmetic)]
+
+mod account;
+mod actor;
+mod card;
+mod command;
+mod controls;
+mod decline;
+mod effect;
+mod engine;
+mod outcome;
+mod payment;
+mod product;
+mod program;
+mod refusal;
+mod snapshot;
+mod text;
+mod transfer;
+
+pub use account::*;
+pub use actor::*;
+pub use card::*;
+pub use command::*;
+pub use controls::*;
+pub use decline::*;
+pub use effect::*;
+pub use engine::*;
+pub use outcome::*;
+pub use payment::*;
+pub use product::*;
+pub use program::*;
+pub use refusal::*;
+pub use snapshot::*;
+pub use text::*;
+pub use transfer::*;

@@ -1,0 +1,78 @@
+//! Short texts with a bound, so that no record can grow without end.
+
+use std::fmt;
+
+/// Why a text was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    /// Longer than the bound.
+    #[error("longer than {max} bytes")]
+    TooLong {
+        /// The bound in bytes of UTF-8.
+        max: usize,
+    },
+    /// Holds a control character.
+    #[error("holds a control character")]
+    ControlCharacter,
+}
+
+/// A text of at most `MAX` bytes of UTF-8 without control characters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Text<const MAX: usize>(Box<str>);
+
+impl<const MAX: usize> Text<MAX> {
+    /// The text, if it keeps the bound.
+    ///
+    /// # Errors
+    /// [`TextError`] if it is too long or holds a control character.
+    pub fn new(text: &str) -> Result<Self, TextError> {
+        if text.len() > MAX {
+            return Err(TextError::TooLong { max: MAX });
+        }
+        if text.chars().any(char::is_control) {
+            return Err(TextError::ControlCharacter);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<const MAX: usize> fmt::Display for Text<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<const MAX: usize> fmt::Debug for Text<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// A name a person reads: product, merchant, actor.
+pub type Name = Text<120>;
+/// A reference of an outside system: bank reference, network transaction id, proof id.
+pub type Reference = Text<64>;
+/// Free words that explain something: the reason of a freeze, the description of a transfer.
+pub type Note = Text<256>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_kept() {
+        assert!(Text::<3>::new("abc").is_ok());
+        assert_eq!(Text::<3>::new("abcd"), Err(TextError::TooLong { max: 3 }));
+        assert_eq!(Text::<3>::new("a\n"), Err(TextError::ControlCharacter));
+    }
+}
