@@ -29,7 +29,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let hidden: Vec<MessageDescriptor> =
         pool.all_messages().filter(|m| ours(m.full_name()) && has_sensitive(&pool, m)).collect();
     let paths: Vec<String> = hidden.iter().map(|m| format!(".{}", m.full_name())).collect();
-    tonic_prost_build::configure().skip_debug(&paths).include_file("tree.rs").compile_fds(set)?;
+    let mut config = tonic_prost_build::Config::new();
+    // Messages know their full names, for the payloads of events; maps are sorted, for digests of requests.
+    config.enable_type_names();
+    tonic_prost_build::configure()
+        .skip_debug(&paths)
+        .btree_map(".")
+        .include_file("tree.rs")
+        .compile_fds_with_config(set, config)?;
     fs::write(out.join("access.rs"), access_table(&pool)?)?;
     fs::write(out.join("debug.rs"), debug_impls(&pool, &hidden)?)?;
     Ok(())
