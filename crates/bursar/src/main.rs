@@ -1,2 +1,44 @@
-//! The command people run: demo, up, serve, bench, verify. Starts the processes; owns no domain logic.
-fn main() {}
+//! The command people run. It starts the five processes and speaks to them as anybody outside would; what money, cards
+//! and people are, it leaves to them.
+
+mod cli;
+mod demo;
+mod doctor;
+mod exit;
+mod ledger;
+mod platform;
+mod serve;
+mod store;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Command::Serve(arguments) = cli.command {
+        return serve::run(arguments);
+    }
+    bursar_service::tls::install_provider();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Exit::software(format!("the runtime does not start: {error}")).report(),
+    };
+    let done = runtime.block_on(async {
+        match &cli.command {
+            Command::Demo(arguments) => demo::run(arguments).await,
+            Command::Up(arguments) => up::run(&arguments.setup()).await,
+            Command::Ledger(cli::Ledger::Verify(arguments)) => ledger::verify(arguments).await,
+            Command::Doctor(arguments) => doctor::run(arguments).await,
+            Command::Serve(_) => Ok(()),
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => exit.report(),
+    }
+}

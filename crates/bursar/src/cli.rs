@@ -1,0 +1,174 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::platform::{PortChoice, Setup};
+
+/// Bursar: a card-issuing and wallet platform that you run yourself.
+#[derive(Debug, Parser)]
+#[command(name = "bursar", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Examples:\n  bursar demo                       the whole platform plays a customer's journey, and stops\n  bursar up --data ./data           the platform, until Ctrl-C; ./data/endpoints.json says where\n  bursar ledger verify --data ./data   proves the journal of a running platform\n\nExit codes: 0 all well; 64 change the configuration; 69 something needed is away; 70 something did not hold.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Starts the platform, plays a customer's journey through its public interfaces, checks the books, and stops.
+    #[command(after_help = "Examples:\n  bursar demo\n  bursar demo --json | jq .step\n  bursar demo --keep --data ./data     goes on serving after the journey\n  bursar demo --database-url postgres://postgres:secret@127.0.0.1:5432/postgres")]
+    Demo(Demo),
+    /// Starts the five services, watches over them, and stops them in order on Ctrl-C or SIGTERM.
+    #[command(after_help = "Examples:\n  bursar up\n  bursar up --data /var/lib/bursar --database-url postgres://admin:secret@db:5432/postgres\n\nThe services' logs are in DATA/log; DATA/endpoints.json names every address and certificate.")]
+    Up(Up),
+    /// Runs one service in the foreground.
+    #[command(after_help = "Examples:\n  bursar serve ledger --config ledger.toml\n  bursar serve vault --config vault.toml --check-config\n  BURSAR_SERVICE__GRPC_LISTEN=0.0.0.0:7103 bursar serve ledger --config ledger.toml")]
+    Serve(Serve),
+    /// Works on the ledger of a running platform.
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// Looks at this machine and at a running platform, and says what is amiss and what to do.
+    Doctor(Doctor),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Where {
+    /// Folder that holds everything the platform keeps.
+    #[arg(long, value_name = "DIR", env = "BURSAR_DATA", default_value = "./bursar-data")]
+    pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Databases {
+    /// PostgreSQL role that may create roles and databases: every service gets one of each. Without it: a file each.
+    #[arg(long, value_name = "URL", env = "BURSAR_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// What roles and databases on PostgreSQL are called: PREFIX_ledger and so on.
+    #[arg(long, value_name = "PREFIX", default_value = "bursar")]
+    pub(crate) database_prefix: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PortArgument {
+    /// The documented ones: gRPC 7101 to 7105, admin 7201 to 7205, ISO 8583 8583, HTTP 8080.
+    Fixed,
+    /// Any that are free.
+    Free,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) place: Where,
+    #[command(flatten)]
+    pub(crate) databases: Databases,
+    /// Which ports to take.
+    #[arg(long, value_enum, default_value = "fixed")]
+    pub(crate) ports: PortArgument,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// One JSON object a line: {"step", "ok", "detail"}.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Go on serving after the journey, until Ctrl-C.
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Folder to use and keep; without it, a temporary one that is removed. A second run goes on with what is there.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Play against the platform that `bursar up` serves in DATA, instead of starting one.
+    #[arg(long, requires = "data")]
+    pub(crate) attach: bool,
+    #[command(flatten)]
+    pub(crate) databases: Databases,
+    /// Which ports to take.
+    #[arg(long, value_enum, default_value = "free")]
+    pub(crate) ports: PortArgument,
+}
+
+#[derive(Debug, Args)]
+#[command(disable_help_flag = false)]
+pub(crate) struct Serve {
+    /// Which service.
+    pub(crate) service: ServiceArgument,
+    /// End when the process that started this one ends.
+    #[arg(long, hide = true)]
+    pub(crate) die_with_parent: bool,
+    /// Flags of the service: --config FILE, --set section.key=value, --check-config.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAGS")]
+    pub(crate) flags: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ServiceArgument {
+    /// Customers, KYC, login.
+    Identity,
+    /// Card numbers and secrets.
+    Vault,
+    /// Money and decisions.
+    Ledger,
+    /// Messages and webhooks.
+    Notifications,
+    /// ISO 8583, bank files, HTTP.
+    Gateway,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ledger {
+    /// Replays the journal from its start and compares every hash, outcome and projection.
+    Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// One JSON object: {"ok", "position", "findings"}.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// One JSON object a line: {"check", "ok", "detail"}.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl From<PortArgument> for PortChoice {
+    fn from(argument: PortArgument) -> Self {
+        match argument {
+            PortArgument::Fixed => Self::Fixed,
+            PortArgument::Free => Self::Free,
+        }
+    }
+}
+
+impl Up {
+    pub(crate) fn setup(&self) -> Setup {
+        Setup {
+            data: self.place.data.clone(),
+            database_url: self.databases.database_url.clone(),
+            database_prefix: self.databases.database_prefix.clone(),
+            ports: self.ports.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

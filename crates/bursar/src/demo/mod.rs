@@ -1,0 +1,124 @@
+//! `bursar demo`: the platform plays a customer's first day through its public interfaces, then checks the books.
+//!
+//! Everything here stands outside the platform: the customer's phone, the reviewer's desk, the bank, the shop and its
+//! acquirer. It knows only what such people know, and calls only what they may call.
+
+mod acquirer;
+mod books;
+mod callers;
+mod device;
+mod person;
+mod report;
+mod shop;
+mod story;
+
+use std::path::PathBuf;
+
+
+use crate::cli::Demo;
+use crate::exit::Exit;
+use crate::platform::{Endpoints, FleetEvent, Platform, Running, SERVICES, Setup};
+use crate::up;
+use report::Report;
+
+/// Plays the demo.
+pub(crate) async fn run(arguments: &Demo) -> Result<(), Exit> {
+    let mut report = Report::new(arguments.json);
+    if arguments.attach {
+        let data = arguments.data.clone().unwrap_or_default();
+        let endpoints = Endpoints::read(&data)?;
+        report.title(&format!("Bursar demo, against the platform in {}", data.display()));
+        return play(&mut report, &endpoints, &data.join("demo.json")).await;
+    }
+
+    let temporary = match &arguments.data {
+        Some(_) => None,
+        None => Some(
+            tempfile::Builder::new()
+                .prefix("bursar-demo-")
+                .tempdir()
+                .map_err(|error| Exit::usage(format!("no temporary folder: {error}; give one with --data")))?,
+        ),
+    };
+    let data: PathBuf = match (&arguments.data, &temporary) {
+        (Some(data), _) => data.clone(),
+        (None, Some(folder)) => folder.path().to_owned(),
+        (None, None) => PathBuf::new(),
+    };
+    report.title(&format!("Bursar demo, in {}", data.display()));
+
+    let stop = up::stop_signal()?;
+    tokio::pin!(stop);
+    let running = tokio::select! {
+        running = start(arguments, data, &mut report) => running?,
+        () = &mut stop => return Err(Exit::software("stopped before the platform served")),
+    };
+    let played = tokio::select! {
+        played = play(&mut report, &running.endpoints, &running.layout.root().join("demo.json")) => played,
+        () = &mut stop => Err(Exit::software("stopped in the middle of the journey")),
+    };
+    if arguments.keep && played.is_ok() {
+        report.note(&format!("serving on; {} says where; Ctrl-C stops", running.layout.endpoints().display()));
+        return up::serve(running, stop).await;
+    }
+    running.stop().await;
+    played
+}
+
+async fn start(arguments: &Demo, data: PathBuf, report: &mut Report) -> Result<Running, Exit> {
+    let setup = Setup {
+        data,
+        database_url: arguments.databases.database_url.clone(),
+        database_prefix: arguments.databases.database_prefix.clone(),
+        ports: arguments.ports.into(),
+    };
+    report.begin("platform", "starting five services");
+    let database = if setup.database_url.is_some() { "PostgreSQL" } else { "embedded databases" };
+    let platform = Platform::prepare(&setup).await;
+    let running = match platform {
+        Err(exit) => Err(exit),
+        Ok(platform) => {
+            let mut serving = 0;
+            platform
+                .start(|event| match event {
+                    FleetEvent::Serving { service } => {
+                        serving += 1;
+                        report.progress(&format!("{serving} of 5 serve: {service}"));
+                    }
+                    FleetEvent::Died { service, how, .. } => report.progress(&format!("{service} ended: {how}")),
+                    FleetEvent::Started { .. } | FleetEvent::Refused { .. } => {}
+                })
+                .await
+        }
+    };
+    match running {
+        Err(exit) => {
+            report.failed(&exit.line);
+            Err(exit)
+        }
+        Ok(running) => {
+            let pids = running.fleet.pids();
+            let list: Vec<String> = SERVICES
+                .iter()
+                .map(|service| format!("{service} {}", pids.get(service).copied().unwrap_or_default()))
+                .collect();
+            report.held(&format!("five processes on {database}, gRPC over mutual TLS ({})", list.join(", ")));
+            Ok(running)
+        }
+    }
+}
+
+async fn play(report: &mut Report, endpoints: &Endpoints, memory: &std::path::Path) -> Result<(), Exit> {
+    let played = story::play(report, endpoints, memory).await;
+    match played {
+        Ok(()) => {
+            report.end("every step held");
+            Ok(())
+        }
+        Err(problem) => {
+            report.failed(&problem);
+            Err(Exit::software(format!("step `{}` did not hold: {problem}", report.step())))
+        }
+    }
+}
+
