@@ -1,0 +1,266 @@
+//! The one place where an error becomes a gRPC answer (AIP-193), and where it is logged: once, at the level of who
+//! must act.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bursar_types::{Code, Failure, FieldViolation, Reason, Severity};
+use tonic::Status;
+use tonic_types::{ErrorDetail, ErrorDetails, StatusExt as _};
+
+/// The `domain` of every `google.rpc.ErrorInfo` this platform sends.
+pub const DOMAIN: &str = "bursar";
+
+/// What a caller reads where the fault is not theirs; the log holds the rest under the trace id.
+const OURS: &str = "the service failed; the operator's log says more under the trace id of this call";
+const WEATHER: &str = "not possible at the moment; try again";
+
+/// Turns an error into the answer to the call it happened in, and logs it.
+///
+/// The message is the error's `Display` for a caller's mistake and a fixed text for all else, so that no internal
+/// text leaves the process.
+pub fn status(failure: &impl Failure) -> Status {
+    let reason = failure.reason();
+    match reason.severity() {
+        Severity::Caller => tracing::debug!(reason = reason.as_str(), error = %failure, "refused"),
+        Severity::Weather => {
+            tracing::warn!(reason = reason.as_str(), error = %Chain(failure), "not possible now")
+        }
+        Severity::Ours => tracing::error!(reason = reason.as_str(), error = %Chain(failure), "failed"),
+    }
+    quiet_status(failure)
+}
+
+/// As [`status`], but not logged: for what would flood the log.
+pub(crate) fn quiet_status(failure: &impl Failure) -> Status {
+    let reason = failure.reason();
+    let message = match reason.severity() {
+        Severity::Caller => failure.to_string(),
+        Severity::Weather => WEATHER.to_owned(),
+        Severity::Ours => OURS.to_owned(),
+    };
+    build(reason, message, failure.metadata(), &failure.violations(), failure.retry_after())
+}
+
+/// An answer with nothing but its reason, unlogged: for what the chassis itself refuses.
+pub(crate) fn build(
+    reason: Reason,
+    message: impl Into<String>,
+    metadata: Vec<(&'static str, String)>,
+    violations: &[FieldViolation],
+    retry_after: Option<Duration>,
+) -> Status {
+    let mut details = ErrorDetails::new();
+    let metadata: HashMap<String, String> = metadata.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    details.set_error_info(reason.as_str(), DOMAIN, metadata);
+    for violation in violations {
+        details.add_bad_request_violation(&violation.field, &violation.description);
+    }
+    if let Some(wait) = retry_after {
+        details.set_retry_info(Some(wait));
+    }
+    Status::with_error_details(grpc_code(reason.code()), message, details)
+}
+
+/// The reason and its metadata that a status of this platform carries; `None` for a foreign one.
+pub fn reason_of(status: &Status) -> Option<(Reason, HashMap<String, String>)> {
+    let info = status.get_details_error_info()?;
+    if info.domain != DOMAIN {
+        return None;
+    }
+    Some((Reason::from_text(&info.reason)?, info.metadata))
+}
+
+/// The fields a status calls wrong.
+pub fn violations_of(status: &Status) -> Vec<FieldViolation> {
+    let Some(bad) = status.get_details_bad_request() else { return Vec::new() };
+    bad.field_violations.into_iter().map(|v| FieldViolation::new(v.field, v.description)).collect()
+}
+
+/// How long the server asks to wait before the call is repeated.
+pub fn retry_after_of(status: &Status) -> Option<Duration> {
+    status.get_error_details_vec().into_iter().find_map(|detail| match detail {
+        ErrorDetail::RetryInfo(info) => info.retry_delay,
+        _ => None,
+    })
+}
+
+/// `?` from a crate's own error to the answer: `thing().or_status()?` in a `grpc/` module.
+pub trait OrStatus<T> {
+    /// The value, or the status of the failure ([`status`]).
+    ///
+    /// # Errors
+    /// The failure as a gRPC status.
+    fn or_status(self) -> Result<T, Status>;
+}
+
+impl<T, E: Failure> OrStatus<T> for Result<T, E> {
+    fn or_status(self) -> Result<T, Status> {
+        self.map_err(|failure| status(&failure))
+    }
+}
+
+/// An error of a peer, kept as it came: a service that only passes a call on passes on its refusals too, and turns
+/// what is not the caller's to mend into [`Reason::PeerUnavailable`] or [`Reason::Internal`].
+#[derive(Debug, thiserror::Error)]
+#[error("{peer} answered {code:?}: {message}")]
+pub struct PeerError {
+    /// Who answered.
+    pub peer: bursar_proto::access::Identity,
+    /// The gRPC code.
+    pub code: tonic::Code,
+    /// The message, for our log.
+    pub message: String,
+    reason: Reason,
+    metadata: Vec<(&'static str, String)>,
+}
+
+impl PeerError {
+    /// The failure that `status` of `peer` is.
+    pub fn new(peer: bursar_proto::access::Identity, status: &Status) -> Self {
+        let told = reason_of(status).map(|(reason, _)| reason);
+        let reason = told.unwrap_or(match status.code() {
+            tonic::Code::Unavailable | tonic::Code::Cancelled => Reason::PeerUnavailable,
+            tonic::Code::DeadlineExceeded => Reason::DeadlineExceeded,
+            tonic::Code::NotFound => Reason::NotFound,
+            _ => Reason::Internal,
+        });
+        let metadata = vec![("peer", peer.name().to_owned())];
+        Self { peer, code: status.code(), message: status.message().to_owned(), reason, metadata }
+    }
+}
+
+impl Failure for PeerError {
+    fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        self.metadata.clone()
+    }
+}
+
+/// A request that is wrong: every field that is, with what would be right. Collects before it is returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    reason: Reason,
+    violations: Vec<FieldViolation>,
+}
+
+impl Default for Invalid {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Invalid {
+    /// Nothing wrong yet.
+    pub const fn new() -> Self {
+        Self { reason: Reason::InvalidField, violations: Vec::new() }
+    }
+
+    /// Nothing wrong yet; what is added is told under `reason` in place of `INVALID_FIELD`.
+    pub const fn because(reason: Reason) -> Self {
+        Self { reason, violations: Vec::new() }
+    }
+
+    /// Adds a field that is wrong, and what would be right. Never repeat a secret value in `description`.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>, description: impl Into<String>) -> Self {
+        self.violations.push(FieldViolation::new(field, description));
+        self
+    }
+
+    /// The value, or `None` after taking over what is wrong with it, so that several fields are told at once.
+    pub fn take<T>(&mut self, parsed: Result<T, Self>) -> Option<T> {
+        match parsed {
+            Ok(value) => Some(value),
+            Err(other) => {
+                if self.violations.is_empty() {
+                    self.reason = other.reason;
+                }
+                self.violations.extend(other.violations);
+                None
+            }
+        }
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.violations.is_empty()
+    }
+
+    /// `Ok` if nothing is wrong.
+    ///
+    /// # Errors
+    /// This, if anything is.
+    pub fn check(self) -> Result<(), Self> {
+        if self.is_empty() { Ok(()) } else { Err(self) }
+    }
+}
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, violation) in self.violations.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{}: {}", violation.field, violation.description)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+impl Failure for Invalid {
+    fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        self.violations.first().map(|first| ("field", first.field.clone())).into_iter().collect()
+    }
+
+    fn violations(&self) -> Vec<FieldViolation> {
+        self.violations.clone()
+    }
+}
+
+impl From<Invalid> for Status {
+    fn from(invalid: Invalid) -> Self {
+        status(&invalid)
+    }
+}
+
+/// An error with what caused it, for the log.
+struct Chain<'a, E: ?Sized>(&'a E);
+
+impl<E: std::error::Error + ?Sized> std::fmt::Display for Chain<'_, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+const fn grpc_code(code: Code) -> tonic::Code {
+    match code {
+        Code::InvalidArgument => tonic::Code::InvalidArgument,
+        Code::FailedPrecondition => tonic::Code::FailedPrecondition,
+        Code::NotFound => tonic::Code::NotFound,
+        Code::AlreadyExists => tonic::Code::AlreadyExists,
+        Code::PermissionDenied => tonic::Code::PermissionDenied,
+        Code::Unauthenticated => tonic::Code::Unauthenticated,
+        Code::ResourceExhausted => tonic::Code::ResourceExhausted,
+        Code::Aborted => tonic::Code::Aborted,
+        Code::OutOfRange => tonic::Code::OutOfRange,
+        Code::DeadlineExceeded => tonic::Code::DeadlineExceeded,
+        Code::Unavailable => tonic::Code::Unavailable,
+        Code::DataLoss => tonic::Code::DataLoss,
+        Code::Unimplemented => tonic::Code::Unimplemented,
+        Code::Internal => tonic::Code::Internal,
+    }
+}
