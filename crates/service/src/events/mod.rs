@@ -11,9 +11,15 @@
 //!
 //! The order holds with a sequence that hands out numbers one by one (PostgreSQL's default, `CACHE 1`).
 
+mod consumer;
+mod error;
+mod filter;
+mod registry;
 mod sequencer;
+mod server;
 mod source;
 pub(crate) mod store;
+mod subscription;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,8 +33,12 @@ use tokio::sync::{Notify, watch};
 
 use crate::db::{Db, DbError, Tx};
 
+pub use consumer::{Consumer, EventFeed, ParkedEvent, Replayed};
+pub use error::EventError;
+pub use server::EventServer;
 pub use source::{Bounds, EventSource};
 pub(crate) use store::flush;
+use subscription::HEARTBEAT;
 
 /// Largest payload of an event in bytes: a batch of them must fit a message, and an event names things rather than
 /// holding them.
