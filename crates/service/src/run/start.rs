@@ -15,7 +15,7 @@ use tonic_health::server::HealthReporter;
 use super::{Chassis, Parts, Sources, Spec, StartError};
 use crate::config::{CommonConfig, DatabaseConfig, Loaded};
 use crate::db::{Db, DbOptions};
-use crate::events::EventLog;
+use crate::events::{EventLog, EventServer};
 use crate::server::{self, Shared};
 use crate::supervisor::Supervisor;
 use crate::telemetry::admin::{self, Readiness};
@@ -188,10 +188,19 @@ fn mount(chassis: &Chassis, parts: Parts, health: &Health) -> Result<Routes, Sta
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .with_service_name("grpc.health.v1.Health");
-        services_of(chassis.identity).fold(builder, |builder, service| builder.with_service_name(service))
+        services_of(chassis.identity).fold(builder, tonic_reflection::server::Builder::with_service_name)
     };
+    let source = parts.event_source.unwrap_or_else(|| Arc::new(chassis.events.clone()));
+    let events = EventServer::new(
+        source,
+        chassis.db.clone(),
+        Arc::clone(&chassis.clock),
+        chassis.supervisor.clone(),
+        chassis.draining.clone(),
+    );
     Ok(parts
         .routes
+        .add_service(events.into_service())
         .add_service(tonic_health::pb::health_server::HealthServer::new(
             tonic_health::server::HealthService::from_health_reporter(health.reporter.clone()),
         ))
