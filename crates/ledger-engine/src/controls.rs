@@ -119,7 +119,8 @@ pub enum Window {
     Year,
     /// For ever.
     Lifetime,
-    /// The last so many seconds, 10 to 31 days, counted in sixtieths of the window.
+    /// The last so many seconds, from 10 to 31 days of them. Counted in sixtieths of the window: a payment counts for
+    /// the window and at most a sixtieth longer.
     Rolling {
         /// Length in seconds.
         seconds: u32,
@@ -227,7 +228,8 @@ pub struct Slot {
     pub count: i64,
 }
 
-/// A counter: one slot for a calendar window, up to sixty for a rolling one, sorted by number.
+/// A counter, named by its key and window together: one slot for a calendar window, up to 61 for a rolling one,
+/// sorted by number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counter {
     /// Which.

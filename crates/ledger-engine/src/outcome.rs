@@ -190,3 +190,15 @@ pub struct PaymentStep {
     /// The account after; `None` if the card is not known.
     pub account: Option<BalanceAfter>,
 }
+
+impl Outcome {
+    /// Whether nothing happened: a refusal, or a batch of which every item was refused. Such a command leaves no
+    /// trace in the state and need not be journaled.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Batch(items) => items.iter().all(Result::is_err),
+            _ => false,
+        }
+    }
+}

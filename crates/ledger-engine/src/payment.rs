@@ -3,7 +3,10 @@
 use bursar_types::id::{AccountId, CardId, CustomerId, PaymentId, TransferId};
 use bursar_types::{Asset, Money, RequestId, Timestamp};
 
-use crate::{CardExpiry, Channel, CounterKey, Country, Day, Decision, Mcc, Name, Reference, Text};
+use crate::{
+    CardExpiry, Channel, CounterKey, Country, Day, Decision, DeclineReason, Mcc, Name, Reference, Text,
+    Verdict, Window,
+};
 
 /// How the card's data came to the merchant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -149,6 +152,9 @@ pub struct Authorize {
     pub network_reference: Option<Reference>,
     /// The code to answer if approved, made outside.
     pub approval_code: Option<Text<6>>,
+    /// A reason found outside that declines it whatever the engine finds: the number's BIN is not ours, the vault
+    /// is away, the issuer's own hook refused.
+    pub outside: Option<DeclineReason>,
 }
 
 /// The `n`-th id of the block that begins at `first`: ids are made outside, and a command that may make several
@@ -312,7 +318,7 @@ pub struct Sums {
     pub cleared: i64,
     /// The part of `cleared` the hold covered.
     pub captured: i64,
-    /// The part of `cleared` the customer's balance did not cover: a receivable.
+    /// The part of `cleared` the customer's balance did not cover and no refund has paid back: a receivable.
     pub shortfall: i64,
     /// Released by a last clearing.
     pub released: i64,
@@ -357,13 +363,31 @@ pub enum PaymentStatus {
     Refunded,
 }
 
+impl Payment {
+    /// The state it shows.
+    pub fn status(&self) -> PaymentStatus {
+        let declined = self.decision.as_ref().is_some_and(|decision| decision.verdict == Verdict::Declined);
+        let sums = &self.sums;
+        match () {
+            () if declined => PaymentStatus::Declined,
+            () if sums.outstanding() > 0 && sums.cleared > 0 => PaymentStatus::PartiallyCleared,
+            () if sums.outstanding() > 0 => PaymentStatus::Authorized,
+            () if sums.refunded > 0 && sums.refunded >= sums.cleared => PaymentStatus::Refunded,
+            () if sums.cleared > 0 => PaymentStatus::Cleared,
+            () if sums.expired > 0 => PaymentStatus::Expired,
+            () if sums.reversed > 0 => PaymentStatus::Reversed,
+            () => PaymentStatus::Checked,
+        }
+    }
+}
+
 /// What a payment added to one slot of one counter, so that it can be taken back exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
     /// The counter.
     pub key: CounterKey,
     /// Its window when counted.
-    pub window: crate::Window,
+    pub window: Window,
     /// The slot's number.
     pub slot: i64,
     /// Minor units still counted there.

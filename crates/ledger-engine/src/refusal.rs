@@ -83,6 +83,8 @@ refusals! {
     KycLevelTooLow 310 "KYC_LEVEL_TOO_LOW" KycLevelTooLow,
     /// The hold's time is over.
     HoldExpired 311 "HOLD_EXPIRED" HoldNotOpen,
+    /// The account is one of the program's own, or cards that are not closed pay from it.
+    AccountInUse 312 "ACCOUNT_IN_USE" WrongState,
 
     /// The freeze is not one this role may place or lift.
     FreezeNotYours 401 "FREEZE_NOT_YOURS" FreezeNotYours,

@@ -40,6 +40,12 @@ impl<const MAX: usize> Text<MAX> {
         &self.0
     }
 
+    /// The same text under a bound that is no smaller.
+    pub(crate) fn widen<const WIDER: usize>(&self) -> Text<WIDER> {
+        const { assert!(WIDER >= MAX, "the bound may only grow") }
+        Text(self.0.clone())
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,32 +1,37 @@
 //! The engine: one shard's state and the one way to change it.
 
+mod accounts;
+mod authorize;
+mod calendar;
+mod cards;
+mod clearing;
+mod counting;
+mod decide;
+mod fees;
+mod invariants;
+mod limits;
+mod load;
+mod setup;
+mod state;
+mod step;
+mod table;
+mod tick;
+mod transfers;
+
 use bursar_types::Timestamp;
-use bursar_types::id::{AccountId, CardId, PaymentId, TransferId};
+use bursar_types::id::{AccountId, CardId, CardProductId, PaymentId, TransferId};
 
 use crate::*;
-
-/// Why a snapshot cannot be restored.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RestoreError {
-    /// Something refers to a thing that is not there, or two things share a key.
-    #[error("the snapshot does not hold together: {0}")]
-    Inconsistent(String),
-}
-
-/// One way in which the state does not hold together. None is ever expected.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{invariant}: {detail}")]
-pub struct Violation {
-    /// The invariant's stable name, such as `sum_zero`.
-    pub invariant: &'static str,
-    /// What does not hold, with ids and numbers.
-    pub detail: String,
-}
+use cards::Why;
+pub use invariants::Violation;
+pub use load::RestoreError;
+use state::State;
+use step::{Handled, Step};
 
 /// The state of one shard.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Engine {
-    state: Snapshot,
+    state: State,
 }
 
 impl Engine {
@@ -35,56 +40,148 @@ impl Engine {
         Self::default()
     }
 
-    /// The shard with this state.
-    ///
-    /// # Errors
-    /// [`RestoreError`] if the snapshot does not hold together.
-    pub fn restore(snapshot: Snapshot) -> Result<Self, RestoreError> {
-        Ok(Self { state: snapshot })
-    }
-
     /// Decides `command` at the moment `at`. Time never goes back: a moment before the last accepted command's
-    /// counts as that one. Never panics.
-    pub fn apply(&mut self, _at: Timestamp, _command: &Command) -> Applied {
-        let refusal = Refusal::new(RefusalReason::ProgramNotConfigured, Subject::Program);
-        Applied { outcome: Outcome::Refused(refusal), effects: Vec::new() }
+    /// counts as that one. Never panics; a refusal changes nothing, not even the time.
+    pub fn apply(&mut self, at: Timestamp, command: &Command) -> Applied {
+        let before = self.state.now;
+        let now = before.max(at);
+        self.state.now = now;
+        let mut step = Step::new(&mut self.state, command, now);
+        let start = step.mark();
+        let outcome = step.dispatch().unwrap_or_else(Outcome::Refused);
+        if outcome.is_refusal() {
+            step.back_to(&start);
+            let effects = step.effects;
+            self.state.now = before;
+            return Applied { outcome, effects };
+        }
+        Applied { outcome, effects: step.effects }
     }
 
-    /// The whole state, sorted: equal for equal states.
-    pub fn snapshot(&self) -> Snapshot {
-        self.state.clone()
+    /// The latest moment a command was accepted at.
+    pub fn now(&self) -> Timestamp {
+        self.state.now
     }
 
-    /// Everything that does not hold together; nothing, if all is well. Reads the whole state.
-    ///
-    /// # Errors
-    /// The list of [`Violation`]s.
-    pub fn check_invariants(&self) -> Result<(), Vec<Violation>> {
-        Ok(())
+    /// When the next thing is due that an [`Action::Tick`] would end.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.state.due.first().map(|(when, _)| *when)
+    }
+
+    /// The program's settings.
+    pub fn program(&self) -> Option<&ProgramSettings> {
+        self.state.program.as_ref()
+    }
+
+    /// The versions of a product, the first first; empty if there is no such product.
+    pub fn product(&self, id: CardProductId) -> &[ProductVersion] {
+        self.state.products.get(&id).map_or(&[], |slot| &slot.versions)
     }
 
     /// An account.
-    pub fn account(&self, _id: AccountId) -> Option<&Account> {
-        None
+    pub fn account(&self, id: AccountId) -> Option<&Account> {
+        self.state.account(id)
+    }
+
+    /// The account a bank credit with this text would find.
+    pub fn account_by_funding(&self, funding: &Reference) -> Option<&Account> {
+        self.state.account(*self.state.funding.get(funding)?)
     }
 
     /// A card.
-    pub fn card(&self, _id: CardId) -> Option<&Card> {
-        None
+    pub fn card(&self, id: CardId) -> Option<&Card> {
+        self.state.card(id)
+    }
+
+    /// The controls of the program, an account or a card, or of a product's version in force.
+    pub fn controls(&self, scope: ControlScope) -> &[Control] {
+        match scope {
+            ControlScope::Program => &self.state.program_controls,
+            ControlScope::Product(id) => self
+                .state
+                .products
+                .get(&id)
+                .and_then(|slot| slot.effective())
+                .map_or(&[], |version| &version.spec.controls),
+            ControlScope::Account(id) => self.state.accounts.get(&id).map_or(&[], |slot| &slot.controls),
+            ControlScope::Card(id) => self.state.cards.get(&id).map_or(&[], |slot| &slot.controls),
+        }
     }
 
     /// A payment.
-    pub fn payment(&self, _id: PaymentId) -> Option<&Payment> {
-        None
+    pub fn payment(&self, id: PaymentId) -> Option<&Payment> {
+        self.state.payments.get(&id)
+    }
+
+    /// The payment with this reference of the network's.
+    pub fn payment_by_network(&self, reference: &Reference) -> Option<&Payment> {
+        self.state.payments.get(self.state.network.get(reference)?)
     }
 
     /// An open hold.
-    pub fn hold(&self, _id: TransferId) -> Option<&Hold> {
-        None
+    pub fn hold(&self, id: TransferId) -> Option<&Hold> {
+        self.state.holds.get(&id)
     }
 
-    /// When the next thing is due that a [`Action::Tick`] would end.
-    pub fn next_due(&self) -> Option<Timestamp> {
-        None
+    /// How a bank credit with this id of the bank's was booked.
+    pub fn bank_credit(&self, bank_transaction_id: &Reference) -> Option<&BankBooking> {
+        self.state.bank_credits.get(bank_transaction_id)
+    }
+
+    /// How a customer stands, if the ledger was told.
+    pub fn customer(&self, id: bursar_types::id::CustomerId) -> Option<CustomerStanding> {
+        self.state.customers.get(&id).copied()
+    }
+}
+
+impl Step<'_> {
+    fn dispatch(&mut self) -> Handled {
+        let command = self.command;
+        match &command.action {
+            Action::ConfigureProgram(settings) => self.configure_program(settings),
+            Action::DraftProduct { product, spec } => self.draft_product(*product, spec),
+            Action::ActivateProduct { product, version } => self.activate_product(*product, *version),
+            Action::RetireProduct { product } => self.retire_product(*product),
+            Action::SetControls { scope, controls } => self.set_controls(*scope, controls),
+            Action::SetCustomerStanding { customer, status, kyc_level } => {
+                self.set_customer_standing(*customer, *status, *kyc_level)
+            }
+            Action::OpenAccount(open) => self.open_account(open),
+            Action::SetBalanceLimit { account, limit } => self.set_balance_limit(*account, *limit),
+            Action::FreezeAccount { account, holder, scope, reason } => {
+                self.freeze_account(*account, *holder, *scope, reason)
+            }
+            Action::UnfreezeAccount { account, holder, .. } => self.unfreeze_account(*account, *holder),
+            Action::CloseAccount { account } => self.close_account(*account),
+            Action::Transfer(order) => self.transfer(order).map(Outcome::Transferred),
+            Action::TransferBatch { orders, linked } => self.transfer_batch(orders, *linked),
+            Action::CaptureHold(capture) => self.capture_hold(capture),
+            Action::IncrementHold { hold, amount } => self.increment_hold(*hold, *amount),
+            Action::VoidHold { hold, amount } => self.void_hold(*hold, *amount),
+            Action::ReverseTransfer(reversal) => self.reverse_transfer(reversal),
+            Action::BookBankCredit(credit) => self.book_bank_credit(credit),
+            Action::RequestCard(request) => self.request_card(request),
+            Action::CompleteCardIssue { card, masked_pan, expiry } => {
+                self.complete_card_issue(*card, masked_pan, *expiry)
+            }
+            Action::FailCardIssue { card, reason } => self.fail_card_issue(*card, reason),
+            Action::ActivateCard { card, channel } => self.activate_card(*card, channel),
+            Action::FreezeCard { card, holder, reason, channel } => {
+                self.freeze_card(*card, *holder, reason, channel)
+            }
+            Action::UnfreezeCard { card, holder, reason, channel } => {
+                self.unfreeze_card(*card, *holder, reason, channel)
+            }
+            Action::CloseCard { card, close, reason, channel } => {
+                self.close_card(*card, *close, &Why { freeze: None, reason, channel })
+            }
+            Action::Authorize(ask) => self.authorize(ask),
+            Action::IncrementPayment(increment) => self.increment_payment(increment),
+            Action::ReversePayment(reversal) => self.reverse_payment(reversal),
+            Action::ClearPayment(clear) => self.clear_payment(clear),
+            Action::ForcePost(force) => self.force_post(force),
+            Action::RefundPayment(refund) => self.refund_payment(refund),
+            Action::Tick { max } => self.tick(*max),
+        }
     }
 }

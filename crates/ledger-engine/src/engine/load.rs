@@ -1,0 +1,178 @@
+//! State in and out as a [`Snapshot`].
+
+use super::Engine;
+use super::calendar;
+use super::state::{AccountSlot, CardSlot, Due, State};
+use crate::*;
+
+/// Why a snapshot cannot be restored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// Two things share a key.
+    #[error("two {what} share the key {key}")]
+    Twice {
+        /// What.
+        what: &'static str,
+        /// The key they share.
+        key: String,
+    },
+    /// Something refers to a thing that is not there.
+    #[error("{what} {key} refers to something that is not there")]
+    Dangling {
+        /// What.
+        what: &'static str,
+        /// Which.
+        key: String,
+    },
+    /// A product's versions are not 1, 2, 3 …
+    #[error("the versions of product {0} are not numbered without a gap")]
+    VersionGap(String),
+}
+
+fn once(new: bool, what: &'static str, key: &dyn std::fmt::Display) -> Result<(), RestoreError> {
+    if new { Ok(()) } else { Err(RestoreError::Twice { what, key: key.to_string() }) }
+}
+
+fn there<T>(found: Option<T>, what: &'static str, key: &dyn std::fmt::Display) -> Result<T, RestoreError> {
+    found.ok_or_else(|| RestoreError::Dangling { what, key: key.to_string() })
+}
+
+impl Engine {
+    /// The whole state, sorted: equal for equal states.
+    pub fn snapshot(&self) -> Snapshot {
+        let state = &self.state;
+        let mut controls = Vec::new();
+        let mut counters = state.program_counters.clone();
+        if !state.program_controls.is_empty() {
+            controls.push((ControlScope::Program, state.program_controls.clone()));
+        }
+        for slot in state.products.values() {
+            counters.extend(slot.counters.iter().cloned());
+        }
+        let accounts = state.accounts.sorted();
+        let cards = state.cards.sorted();
+        for (id, slot) in &accounts {
+            counters.extend(slot.counters.iter().cloned());
+            if !slot.controls.is_empty() {
+                controls.push((ControlScope::Account(**id), slot.controls.clone()));
+            }
+        }
+        for (id, slot) in &cards {
+            counters.extend(slot.counters.iter().cloned());
+            if !slot.controls.is_empty() {
+                controls.push((ControlScope::Card(**id), slot.controls.clone()));
+            }
+        }
+        counters.sort_unstable_by_key(|counter| (counter.key, counter.window));
+        Snapshot {
+            now: state.now,
+            program: state.program.clone(),
+            products: state.products.values().flat_map(|slot| slot.versions.iter().cloned()).collect(),
+            controls,
+            customers: state.customers.sorted().into_iter().map(|(_, standing)| *standing).collect(),
+            accounts: accounts.into_iter().map(|(_, slot)| slot.account.clone()).collect(),
+            holds: state.holds.sorted().into_iter().map(|(_, hold)| hold.clone()).collect(),
+            cards: cards.into_iter().map(|(_, slot)| slot.card.clone()).collect(),
+            payments: state.payments.sorted().into_iter().map(|(_, payment)| payment.clone()).collect(),
+            counters,
+            bank_credits: owned(state.bank_credits.sorted()),
+            reversed: state.reversed.sorted().into_iter().map(|(id, ())| *id).collect(),
+            proofs: owned(state.proofs.sorted()),
+            early_reversals: owned(state.early_reversals.sorted()),
+        }
+    }
+
+    /// The shard with this state. The lists may come in any order.
+    ///
+    /// # Errors
+    /// [`RestoreError`] if the snapshot does not hold together.
+    pub fn restore(snapshot: Snapshot) -> Result<Self, RestoreError> {
+        let mut state = State { now: snapshot.now, program: snapshot.program, ..State::default() };
+        let zone = state.zone();
+        let mut products = snapshot.products;
+        products.sort_unstable_by_key(|version| (version.product, version.version));
+        for version in products {
+            let slot = state.products.entry(version.product).or_default();
+            if usize::try_from(version.version).ok() != Some(slot.versions.len() + 1) {
+                return Err(RestoreError::VersionGap(version.product.to_string()));
+            }
+            slot.versions.push(version);
+        }
+        for standing in snapshot.customers {
+            let new = state.customers.insert_new(standing.customer, standing);
+            once(new, "customers", &standing.customer)?;
+        }
+        for account in snapshot.accounts {
+            let id = account.id;
+            if let Some(funding) = &account.funding_reference {
+                let new = state.funding.insert_new(funding.clone(), id);
+                once(new, "funding references", funding)?;
+            }
+            let slot = AccountSlot { account, controls: Vec::new(), counters: Vec::new(), open_cards: 0 };
+            once(state.accounts.insert_new(id, slot), "accounts", &id)?;
+        }
+        for hold in snapshot.holds {
+            let id = hold.id;
+            there(state.account(hold.debit).and(state.account(hold.credit)), "hold", &id)?;
+            if let Some(until) = hold.expires_at {
+                state.due.insert((until, Due::Hold(id)));
+            }
+            once(state.holds.insert_new(id, hold), "holds", &id)?;
+        }
+        for card in snapshot.cards {
+            let id = card.id;
+            there(state.products.get(&card.product), "card", &id)?;
+            let account = there(state.accounts.get_mut(&card.account), "card", &id)?;
+            if !matches!(card.stage, CardStage::Closed(_)) {
+                account.open_cards = account.open_cards.saturating_add(1);
+                if let Some(expiry) = card.expiry {
+                    state.due.insert((calendar::end_of(expiry, zone), Due::Card(id)));
+                }
+            }
+            let slot = CardSlot { card, controls: Vec::new(), counters: Vec::new() };
+            once(state.cards.insert_new(id, slot), "cards", &id)?;
+        }
+        for payment in snapshot.payments {
+            let id = payment.id;
+            if let Some(reference) = &payment.network_reference {
+                let new = state.network.insert_new(reference.clone(), id);
+                once(new, "network references", reference)?;
+            }
+            once(state.payments.insert_new(id, payment), "payments", &id)?;
+        }
+        for (scope, controls) in snapshot.controls {
+            let place = match scope {
+                ControlScope::Program => Some(&mut state.program_controls),
+                ControlScope::Product(_) => None,
+                ControlScope::Account(id) => state.accounts.get_mut(&id).map(|slot| &mut slot.controls),
+                ControlScope::Card(id) => state.cards.get_mut(&id).map(|slot| &mut slot.controls),
+            };
+            *there(place, "controls", &format_args!("{scope:?}"))? = controls;
+        }
+        for counter in snapshot.counters {
+            let owner = counter.key.owner;
+            there(state.counters_mut(owner), "counter", &format_args!("{:?}", counter.key))?.push(counter);
+        }
+        for (id, booking) in snapshot.bank_credits {
+            let new = state.bank_credits.insert_new(id.clone(), booking);
+            once(new, "bank credits", &id)?;
+        }
+        for id in snapshot.reversed {
+            once(state.reversed.insert_new(id, ()), "reversals", &id)?;
+        }
+        for (proof, until) in snapshot.proofs {
+            state.due.insert((until, Due::Proof(proof.clone())));
+            once(state.proofs.insert_new(proof.clone(), until), "proofs", &proof)?;
+        }
+        for (reference, until) in snapshot.early_reversals {
+            state.due.insert((until, Due::EarlyReversal(reference.clone())));
+            let new = state.early_reversals.insert_new(reference.clone(), until);
+            once(new, "early reversals", &reference)?;
+        }
+        Ok(Self { state })
+    }
+}
+
+fn owned<K: Clone, V: Clone>(entries: Vec<(&K, &V)>) -> Vec<(K, V)> {
+    entries.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+}

@@ -1,0 +1,127 @@
+//! What the engine remembers, laid out for lookup by id.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bursar_types::id::{AccountId, CardId, CardProductId, CustomerId, PaymentId, TransferId};
+use bursar_types::{Asset, Timestamp};
+
+use super::table::{IdTable, TextTable};
+use crate::*;
+
+/// An account with what is attached to it.
+#[derive(Clone, Debug)]
+pub(crate) struct AccountSlot {
+    pub(crate) account: Account,
+    pub(crate) controls: Vec<Control>,
+    pub(crate) counters: Vec<Counter>,
+    /// Cards not closed that pay from it.
+    pub(crate) open_cards: u32,
+}
+
+/// A card with what is attached to it.
+#[derive(Clone, Debug)]
+pub(crate) struct CardSlot {
+    pub(crate) card: Card,
+    pub(crate) controls: Vec<Control>,
+    pub(crate) counters: Vec<Counter>,
+}
+
+/// A product: its versions, of which the n-th has number n + 1.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ProductSlot {
+    pub(crate) versions: Vec<ProductVersion>,
+    pub(crate) counters: Vec<Counter>,
+}
+
+impl ProductSlot {
+    /// The version that rules the product's cards.
+    pub(crate) fn effective(&self) -> Option<&ProductVersion> {
+        self.versions.iter().rev().find(|version| version.effective)
+    }
+
+    /// The version under which new cards may be issued.
+    pub(crate) fn active(&self) -> Option<&ProductVersion> {
+        self.effective().filter(|version| version.state == ProductState::Active)
+    }
+}
+
+/// What ends by time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    Hold(TransferId),
+    Card(CardId),
+    EarlyReversal(Reference),
+    Proof(Reference),
+}
+
+/// The whole state of a shard.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    pub(crate) now: Timestamp,
+    pub(crate) program: Option<ProgramSettings>,
+    pub(crate) program_controls: Vec<Control>,
+    pub(crate) program_counters: Vec<Counter>,
+    pub(crate) products: BTreeMap<CardProductId, ProductSlot>,
+    pub(crate) customers: IdTable<CustomerId, CustomerStanding>,
+    pub(crate) accounts: IdTable<AccountId, AccountSlot>,
+    pub(crate) funding: TextTable<Reference, AccountId>,
+    pub(crate) holds: IdTable<TransferId, Hold>,
+    pub(crate) cards: IdTable<CardId, CardSlot>,
+    pub(crate) payments: IdTable<PaymentId, Payment>,
+    pub(crate) network: TextTable<Reference, PaymentId>,
+    pub(crate) bank_credits: TextTable<Reference, BankBooking>,
+    pub(crate) reversed: IdTable<TransferId, ()>,
+    pub(crate) proofs: TextTable<Reference, Timestamp>,
+    pub(crate) early_reversals: TextTable<Reference, Timestamp>,
+    /// Derived: what ends when.
+    pub(crate) due: BTreeSet<(Timestamp, Due)>,
+}
+
+impl State {
+    /// Where days begin; UTC until the program is set up.
+    pub(crate) fn zone(&self) -> ZoneOffset {
+        self.program.as_ref().map(|program| program.zone).unwrap_or_default()
+    }
+
+    /// The program's internal accounts of `asset`.
+    pub(crate) fn internal(&self, asset: Asset) -> Option<AssetAccounts> {
+        self.program.as_ref()?.accounts.iter().find(|accounts| accounts.asset == asset).copied()
+    }
+
+    pub(crate) fn account(&self, id: AccountId) -> Option<&Account> {
+        self.accounts.get(&id).map(|slot| &slot.account)
+    }
+
+    pub(crate) fn card(&self, id: CardId) -> Option<&Card> {
+        self.cards.get(&id).map(|slot| &slot.card)
+    }
+
+    /// The payment a later message is about.
+    pub(crate) fn find_payment(&self, reference: &PaymentRef) -> Option<&Payment> {
+        match reference {
+            PaymentRef::Id(id) => self.payments.get(id),
+            PaymentRef::Network(text) => self.payments.get(self.network.get(text)?),
+        }
+    }
+
+    /// The version of its product that rules a card: the effective one.
+    pub(crate) fn ruling(&self, card: &Card) -> Option<&ProductVersion> {
+        self.products.get(&card.product)?.effective()
+    }
+
+    /// The counters of an owner, to change them.
+    pub(crate) fn counters_mut(&mut self, owner: CounterOwner) -> Option<&mut Vec<Counter>> {
+        match owner {
+            CounterOwner::Card(id) => self.cards.get_mut(&id).map(|slot| &mut slot.counters),
+            CounterOwner::Account(id) => self.accounts.get_mut(&id).map(|slot| &mut slot.counters),
+            CounterOwner::Product(id) => self.products.get_mut(&id).map(|slot| &mut slot.counters),
+            CounterOwner::Program => Some(&mut self.program_counters),
+        }
+    }
+
+    /// An account as outcomes tell it.
+    pub(crate) fn after(&self, id: AccountId) -> Option<BalanceAfter> {
+        let account = self.account(id)?;
+        Some(BalanceAfter { account: id, balances: account.balances, normal: account.normal })
+    }
+}
