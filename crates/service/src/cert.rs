@@ -16,6 +16,7 @@ use rcgen::{
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SanType,
 };
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use zeroize::Zeroizing;
 
 use crate::config::read_private;
 use crate::tls::{Name, TlsFiles, certificates};
@@ -45,8 +46,8 @@ pub enum CertError {
     Make(#[from] rcgen::Error),
 }
 
-fn file_error(path: &Path, problem: impl ToString) -> CertError {
-    CertError::File { path: path.display().to_string(), problem: problem.to_string() }
+fn file_error(path: &Path, problem: impl std::fmt::Display) -> CertError {
+    CertError::File { path: path.display().to_string(), problem: format!("{problem}") }
 }
 
 /// The certificate and key of a signer.
@@ -62,6 +63,8 @@ pub struct SigningFiles {
 pub struct Authority {
     folder: PathBuf,
     issuer: Issuer<'static, KeyPair>,
+    /// Whether the key was made just now: then what lies in the folder is another authority's.
+    fresh: bool,
     clock: std::sync::Arc<dyn Clock>,
 }
 
@@ -79,20 +82,14 @@ impl Authority {
     pub fn open(folder: &Path, clock: std::sync::Arc<dyn Clock>) -> Result<Self, CertError> {
         std::fs::create_dir_all(folder).map_err(|error| file_error(folder, error))?;
         let (cert_path, key_path) = (folder.join("ca.pem"), folder.join("ca.key"));
-        let key = if key_path.exists() {
-            let pem = read_private(&key_path).map_err(|problem| file_error(&key_path, problem))?;
-            KeyPair::from_pem(&pem).map_err(|error| file_error(&key_path, error))?
-        } else {
-            let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-            write_key(&key_path, &key.serialize_pem())?;
-            key
-        };
+        let fresh = !key_path.exists();
+        let key = key_at(&key_path, &PKCS_ECDSA_P256_SHA256)?;
         let params = authority_params(clock.now());
-        if remaining(&cert_path, clock.now()).is_none_or(|left| left < RENEW_BEFORE) {
+        if fresh || remaining(&cert_path, clock.now()).is_none_or(|left| left < RENEW_BEFORE) {
             let certificate = params.self_signed(&key)?;
             write_atomically(&cert_path, certificate.pem().as_bytes(), 0o644)?;
         }
-        Ok(Self { folder: folder.to_owned(), issuer: Issuer::new(params, key), clock })
+        Ok(Self { folder: folder.to_owned(), issuer: Issuer::new(params, key), fresh, clock })
     }
 
     /// The authority's certificate (PEM).
@@ -157,18 +154,11 @@ impl Authority {
     ) -> Result<(PathBuf, PathBuf), CertError> {
         let (cert, key) = (self.folder.join(format!("{stem}.pem")), self.folder.join(format!("{stem}.key")));
         let now = self.clock.now();
-        if key.exists() && remaining(&cert, now).is_some_and(|left| left >= RENEW_BEFORE) {
+        if !self.fresh && key.exists() && remaining(&cert, now).is_some_and(|left| left >= RENEW_BEFORE) {
             return Ok((cert, key));
         }
         // The key is kept through renewals, so that the pair fits at every moment in between.
-        let pair = if key.exists() {
-            let pem = read_private(&key).map_err(|problem| file_error(&key, problem))?;
-            KeyPair::from_pem(&pem).map_err(|error| file_error(&key, error))?
-        } else {
-            let pair = KeyPair::generate_for(algorithm)?;
-            write_key(&key, &pair.serialize_pem())?;
-            pair
-        };
+        let pair = key_at(&key, algorithm)?;
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.subject_alt_names = alternative;
@@ -207,8 +197,15 @@ fn remaining(path: &Path, now: Timestamp) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(end.saturating_sub(now.as_seconds())).unwrap_or(0)))
 }
 
-fn write_key(path: &Path, pem: &str) -> Result<(), CertError> {
-    write_atomically(path, pem.as_bytes(), 0o600)
+/// The key in a file that only its owner can read, made there if there is none.
+fn key_at(path: &Path, algorithm: &'static rcgen::SignatureAlgorithm) -> Result<KeyPair, CertError> {
+    if path.exists() {
+        let pem = read_private(path).map_err(|problem| file_error(path, problem))?;
+        return KeyPair::from_pem(&pem).map_err(|error| file_error(path, error));
+    }
+    let key = KeyPair::generate_for(algorithm)?;
+    write_atomically(path, Zeroizing::new(key.serialize_pem()).as_bytes(), 0o600)?;
+    Ok(key)
 }
 
 /// Writes a file so that a reader sees the old or the new one whole, and nobody else ever sees a key.

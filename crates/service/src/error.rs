@@ -13,7 +13,20 @@ pub const DOMAIN: &str = "bursar";
 
 /// What a caller reads where the fault is not theirs; the log holds the rest under the trace id.
 const OURS: &str = "the service failed; the operator's log says more under the trace id of this call";
-const WEATHER: &str = "not possible at the moment; try again";
+
+const fn weather(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Overloaded => "more calls at once than this process takes: come again",
+        Reason::DeadlineExceeded => {
+            "the deadline passed before the answer was known; nothing half done remains"
+        }
+        Reason::ShuttingDown => "the process is stopping: connect again",
+        Reason::DatabaseUnavailable | Reason::PeerUnavailable => {
+            "something this service needs is away: try again"
+        }
+        _ => "not possible at the moment: try again",
+    }
+}
 
 /// Turns an error into the answer to the call it happened in, and logs it.
 ///
@@ -22,11 +35,15 @@ const WEATHER: &str = "not possible at the moment; try again";
 pub fn status(failure: &impl Failure) -> Status {
     let reason = failure.reason();
     match reason.severity() {
-        Severity::Caller => tracing::debug!(reason = reason.as_str(), error = %failure, "refused"),
-        Severity::Weather => {
-            tracing::warn!(reason = reason.as_str(), error = %Chain(failure), "not possible now")
+        Severity::Caller => {
+            tracing::debug!(reason = reason.as_str(), error = %failure, "refused");
         }
-        Severity::Ours => tracing::error!(reason = reason.as_str(), error = %Chain(failure), "failed"),
+        Severity::Weather => {
+            tracing::warn!(reason = reason.as_str(), error = %Chain(failure), "not possible now");
+        }
+        Severity::Ours => {
+            tracing::error!(reason = reason.as_str(), error = %Chain(failure), "failed");
+        }
     }
     quiet_status(failure)
 }
@@ -36,7 +53,7 @@ pub(crate) fn quiet_status(failure: &impl Failure) -> Status {
     let reason = failure.reason();
     let message = match reason.severity() {
         Severity::Caller => failure.to_string(),
-        Severity::Weather => WEATHER.to_owned(),
+        Severity::Weather => weather(reason).to_owned(),
         Severity::Ours => OURS.to_owned(),
     };
     build(reason, message, failure.metadata(), &failure.violations(), failure.retry_after())

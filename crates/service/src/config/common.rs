@@ -164,7 +164,7 @@ impl CommonConfig {
     }
 }
 
-fn within<N: PartialOrd + std::fmt::Display>(
+fn within<N: PartialOrd + Copy + std::fmt::Display>(
     key: &str,
     value: N,
     least: N,

@@ -115,7 +115,7 @@ async fn serve(
         asked.or_else(|| method.has_default_deadline().then(|| Deadline::after(shared.default_deadline)));
     policy::allow(method, &path, caller, shared.sandbox)?;
     let now = shared.machine_clock.now();
-    let customer = policy::customer(method, request.headers(), &shared.tokens, now)?;
+    let customer = policy::customer(method, caller, request.headers(), &shared.tokens, now)?;
 
     request.extensions_mut().insert(CallContext { caller, customer, deadline, method: method.label() });
     let request = request.map(|body| Bounded::new(body, shared.max_message_bytes));
