@@ -1,0 +1,53 @@
+//! The private PostgreSQL itself.
+
+use std::collections::HashSet;
+
+use bursar_service::db::{Db, DbOptions};
+use bursar_testkit::{Postgres, TestDatabase, both_databases};
+
+async fn answer(db: &Db) -> i64 {
+    db.read(|tx| {
+        Box::pin(async move {
+            tx.query("SELECT CAST($1 AS BIGINT) AS n").bind(42_i64).fetch_one().await?.get::<i64>("n")
+        })
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn databases_are_empty_distinct_and_reachable_both_ways() {
+    let postgres = Postgres::private();
+    let mut urls = HashSet::new();
+    for _ in 0..3 {
+        let url = postgres.create_database().await;
+        let db = Db::connect(&DbOptions::new(&url)).await.unwrap();
+        assert_eq!(answer(&db).await, 42);
+        assert!(urls.insert(url));
+    }
+    let url = postgres.create_database_over_tcp().await;
+    assert_eq!(answer(&Db::connect(&DbOptions::new(url)).await.unwrap()).await, 42);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exclusive_server_stops_and_starts_again_with_its_data() {
+    let postgres = Postgres::exclusive();
+    let url = postgres.create_database().await;
+    let options = DbOptions::new(url);
+    assert_eq!(answer(&Db::connect(&options).await.unwrap()).await, 42);
+    postgres.stop();
+    assert_eq!(Db::connect(&options).await.unwrap_err().exit_code(), 69);
+    postgres.start();
+    assert_eq!(answer(&Db::connect(&options).await.unwrap()).await, 42);
+}
+
+#[tokio::test]
+async fn a_test_runs_on_both() {
+    let names = std::sync::Mutex::new(Vec::new());
+    both_databases(async |database: TestDatabase| {
+        assert_eq!(answer(&database.open(&[]).await).await, 42);
+        names.lock().unwrap().push(database.name());
+    })
+    .await;
+    assert_eq!(*names.lock().unwrap(), ["sqlite", "postgres"]);
+}
