@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bursar_proto::event::v1::subscribe_request::Message as Said;
-use bursar_proto::event::v1::{Cursor, Event, SubscribeCredit, SubscribeRequest, SubscribeResponse, SubscribeStart};
+use bursar_proto::event::v1::{
+    Cursor, Event, SubscribeCredit, SubscribeRequest, SubscribeResponse, SubscribeStart,
+};
 use bursar_types::{Clock, Failure, Reason};
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
@@ -79,7 +81,14 @@ fn report(consumer: &Consumer, ended: &Ended, wait: Duration) {
     {
         let reason = reason.as_str();
         // Only a person can say which of the two databases is right.
-        tracing::error!(consumer = name, source, reason, ?bounds, wait_ms, "the source refuses this consumer's cursor");
+        tracing::error!(
+            consumer = name,
+            source,
+            reason,
+            ?bounds,
+            wait_ms,
+            "the source refuses this consumer's cursor"
+        );
         metrics::counter!(
             "bursar_consumer_refused_total", "consumer" => name.clone(), "source" => source.clone(), "reason" => reason
         )
@@ -112,7 +121,8 @@ where
     let subscribe = feed.subscribe(ReceiverStream::new(requests));
     let mut responses = tokio::time::timeout(OPEN_MAX, subscribe).await.map_err(|_| Ended::Silent)??;
     loop {
-        let response = tokio::time::timeout(SILENCE_MAX, responses.message()).await.map_err(|_| Ended::Silent)??;
+        let response =
+            tokio::time::timeout(SILENCE_MAX, responses.message()).await.map_err(|_| Ended::Silent)??;
         let SubscribeResponse { events, cursor: to, head_position } = response.ok_or(Ended::Closed)?;
         let to = to.ok_or(Ended::Protocol("no cursor"))?;
         let count = u32::try_from(events.len()).unwrap_or(u32::MAX);
