@@ -9,7 +9,9 @@ use crate::platform::{PortChoice, Setup};
 /// Bursar: a card-issuing and wallet platform that you run yourself.
 #[derive(Debug, Parser)]
 #[command(name = "bursar", version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Examples:\n  bursar demo                       the whole platform plays a customer's journey, and stops\n  bursar up --data ./data           the platform, until Ctrl-C; ./data/endpoints.json says where\n  bursar ledger verify --data ./data   proves the journal of a running platform\n\nExit codes: 0 all well; 64 change the configuration; 69 something needed is away; 70 something did not hold.")]
+#[command(
+    after_help = "Examples:\n  bursar demo                       the whole platform plays a customer's journey, and stops\n  bursar up --data ./data           the platform, until Ctrl-C; ./data/endpoints.json says where\n  bursar ledger verify --data ./data   proves the journal of a running platform\n\nExit codes: 0 all well; 64 change the configuration; 69 something needed is away; 70 something did not hold."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -18,13 +20,19 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Starts the platform, plays a customer's journey through its public interfaces, checks the books, and stops.
-    #[command(after_help = "Examples:\n  bursar demo\n  bursar demo --json | jq .step\n  bursar demo --keep --data ./data     goes on serving after the journey\n  bursar demo --database-url postgres://postgres:secret@127.0.0.1:5432/postgres")]
+    #[command(
+        after_help = "Examples:\n  bursar demo\n  bursar demo --json | jq .step\n  bursar demo --keep --data ./data     goes on serving after the journey\n  bursar demo --database-url postgres://postgres:secret@127.0.0.1:5432/postgres"
+    )]
     Demo(Demo),
     /// Starts the five services, watches over them, and stops them in order on Ctrl-C or SIGTERM.
-    #[command(after_help = "Examples:\n  bursar up\n  bursar up --data /var/lib/bursar --database-url postgres://admin:secret@db:5432/postgres\n\nThe services' logs are in DATA/log; DATA/endpoints.json names every address and certificate.")]
+    #[command(
+        after_help = "Examples:\n  bursar up\n  bursar up --data /var/lib/bursar --database-url postgres://admin:secret@db:5432/postgres\n\nThe services' logs are in DATA/log; DATA/endpoints.json names every address and certificate."
+    )]
     Up(Up),
     /// Runs one service in the foreground.
-    #[command(after_help = "Examples:\n  bursar serve ledger --config ledger.toml\n  bursar serve vault --config vault.toml --check-config\n  BURSAR_SERVICE__GRPC_LISTEN=0.0.0.0:7103 bursar serve ledger --config ledger.toml")]
+    #[command(
+        after_help = "Examples:\n  bursar serve ledger --config ledger.toml\n  bursar serve vault --config vault.toml --check-config\n  BURSAR_SERVICE__GRPC_LISTEN=0.0.0.0:7103 bursar serve ledger --config ledger.toml"
+    )]
     Serve(Serve),
     /// Works on the ledger of a running platform.
     #[command(subcommand)]

@@ -51,11 +51,18 @@ pub(crate) async fn run(arguments: &Doctor) -> Result<(), Exit> {
 fn space(arguments: &Doctor) -> Check {
     let data = &arguments.place.data;
     let (ok, detail) = match statvfs(data) {
-        Err(error) => (false, format!("{}: {error}; start a platform there, or name another with --data", data.display())),
+        Err(error) => (
+            false,
+            format!("{}: {error}; start a platform there, or name another with --data", data.display()),
+        ),
         Ok(found) => {
             let free = found.f_bavail.saturating_mul(found.f_frsize);
             let told = format!("{} MiB free in {}", free >> 20, data.display());
-            if free >= FREE_MIN { (true, told) } else { (false, format!("{told}: make room, or move the folder")) }
+            if free >= FREE_MIN {
+                (true, told)
+            } else {
+                (false, format!("{told}: make room, or move the folder"))
+            }
         }
     };
     Check { check: "space".into(), ok, detail }
@@ -71,7 +78,9 @@ async fn health(endpoints: &Endpoints, service: Identity) -> Check {
     let (ok, detail) = match tokio::time::timeout(ANSWER_MAX, answer).await {
         Ok(Ok(())) => (true, format!("serves on {}", endpoints.of(service).grpc)),
         Ok(Err(problem)) => (false, format!("{problem}; look into log/{service}.log")),
-        Err(_) => (false, format!("no answer within {} s; look into log/{service}.log", ANSWER_MAX.as_secs())),
+        Err(_) => {
+            (false, format!("no answer within {} s; look into log/{service}.log", ANSWER_MAX.as_secs()))
+        }
     };
     Check { check: service.name().to_owned(), ok, detail }
 }

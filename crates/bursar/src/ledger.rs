@@ -27,7 +27,8 @@ struct Finding {
 pub(crate) async fn verify(arguments: &Verify) -> Result<(), Exit> {
     let endpoints = Endpoints::read(&arguments.place.data)?;
     let mut books = BooksServiceClient::new(endpoints.channel(Identity::Ledger, Identity::Operator)?);
-    let away = |status: Status| Exit::unavailable(format!("the ledger does not answer: {}", status.message()));
+    let away =
+        |status: Status| Exit::unavailable(format!("the ledger does not answer: {}", status.message()));
     let mut stream = books.verify_journal(VerifyJournalRequest {}).await.map_err(away)?.into_inner();
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("verifying {bar:40} {pos} of {len} ({eta})") {

@@ -35,7 +35,10 @@ pub(super) async fn trial_balance(callers: &Callers) -> Result<String, String> {
         if line.posted_debits != line.posted_credits || line.pending_debits != line.pending_credits {
             return Err(format!("{} does not balance: {line:?}", line.asset));
         }
-        told.push(format!("{} {} = {} over {} accounts", line.asset, line.posted_debits, line.posted_credits, line.accounts));
+        told.push(format!(
+            "{} {} = {} over {} accounts",
+            line.asset, line.posted_debits, line.posted_credits, line.accounts
+        ));
     }
     if answer.balanced { Ok(told.join("; ")) } else { Err("the ledger says that it does not balance".into()) }
 }

@@ -120,7 +120,9 @@ where
     loop {
         match attempt().await {
             Ok(answer) => return Ok(answer.into_inner()),
-            Err(status) if worth_repeating(&status) && Instant::now() < late => tokio::time::sleep(AGAIN).await,
+            Err(status) if worth_repeating(&status) && Instant::now() < late => {
+                tokio::time::sleep(AGAIN).await
+            }
             Err(status) => return Err(status),
         }
     }
@@ -130,7 +132,10 @@ fn worth_repeating(status: &Status) -> bool {
     match reason_of(status) {
         Some((reason, _)) => reason.retryable(),
         // Not an answer of a service of ours: the connection broke.
-        None => matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded),
+        None => matches!(
+            status.code(),
+            Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded
+        ),
     }
 }
 
@@ -159,7 +164,8 @@ where
 pub(super) fn explain(status: &Status) -> String {
     match reason_of(status) {
         Some((reason, metadata)) => {
-            let metadata: Vec<String> = metadata.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let metadata: Vec<String> =
+                metadata.iter().map(|(key, value)| format!("{key}={value}")).collect();
             format!("{} ({} {})", status.message(), reason.as_str(), metadata.join(" "))
         }
         None => format!("{} ({:?})", status.message(), status.code()),

@@ -31,7 +31,11 @@ impl Device {
     }
 
     /// Opens the card's details that were sent for `ticket_id`.
-    pub(super) fn open(&self, ticket_id: &str, sealed: &RedeemRevealTicketResponse) -> Result<RevealedCard, String> {
+    pub(super) fn open(
+        &self,
+        ticket_id: &str,
+        sealed: &RedeemRevealTicketResponse,
+    ) -> Result<RevealedCard, String> {
         let failed = |error: hpke::HpkeError| format!("the card's details cannot be opened: {error}");
         let key = EncappedKey::from_bytes(&sealed.encapsulated_key).map_err(failed)?;
         let plain = hpke::single_shot_open::<AesGcm256, HkdfSha256, X25519HkdfSha256>(
@@ -43,6 +47,7 @@ impl Device {
             ticket_id.as_bytes(),
         )
         .map_err(failed)?;
-        RevealedCard::decode(plain.as_slice()).map_err(|error| format!("the card's details cannot be read: {error}"))
+        RevealedCard::decode(plain.as_slice())
+            .map_err(|error| format!("the card's details cannot be read: {error}"))
     }
 }

@@ -14,12 +14,12 @@ mod story;
 
 use std::path::PathBuf;
 
-
 use crate::cli::Demo;
 use crate::exit::Exit;
 use crate::platform::{Endpoints, FleetEvent, Platform, Running, SERVICES, Setup};
 use crate::up;
 use report::Report;
+use story::shop_as_merchant as story_merchant;
 
 /// Plays the demo.
 pub(crate) async fn run(arguments: &Demo) -> Result<(), Exit> {
@@ -31,15 +31,13 @@ pub(crate) async fn run(arguments: &Demo) -> Result<(), Exit> {
         return play(&mut report, &endpoints, &data.join("demo.json")).await;
     }
 
-    let temporary = match &arguments.data {
-        Some(_) => None,
-        None => Some(
-            tempfile::Builder::new()
-                .prefix("bursar-demo-")
-                .tempdir()
-                .map_err(|error| Exit::usage(format!("no temporary folder: {error}; give one with --data")))?,
-        ),
-    };
+    let temporary =
+        match &arguments.data {
+            Some(_) => None,
+            None => Some(tempfile::Builder::new().prefix("bursar-demo-").tempdir().map_err(|error| {
+                Exit::usage(format!("no temporary folder: {error}; give one with --data"))
+            })?),
+        };
     let data: PathBuf = match (&arguments.data, &temporary) {
         (Some(data), _) => data.clone(),
         (None, Some(folder)) => folder.path().to_owned(),
@@ -58,7 +56,8 @@ pub(crate) async fn run(arguments: &Demo) -> Result<(), Exit> {
         () = &mut stop => Err(Exit::software("stopped in the middle of the journey")),
     };
     if arguments.keep && played.is_ok() {
-        report.note(&format!("serving on; {} says where; Ctrl-C stops", running.layout.endpoints().display()));
+        report
+            .note(&format!("serving on; {} says where; Ctrl-C stops", running.layout.endpoints().display()));
         return up::serve(running, stop).await;
     }
     running.stop().await;
@@ -85,7 +84,9 @@ async fn start(arguments: &Demo, data: PathBuf, report: &mut Report) -> Result<R
                         serving += 1;
                         report.progress(&format!("{serving} of 5 serve: {service}"));
                     }
-                    FleetEvent::Died { service, how, .. } => report.progress(&format!("{service} ended: {how}")),
+                    FleetEvent::Died { service, how, .. } => {
+                        report.progress(&format!("{service} ended: {how}"))
+                    }
                     FleetEvent::Started { .. } | FleetEvent::Refused { .. } => {}
                 })
                 .await
@@ -121,4 +122,3 @@ async fn play(report: &mut Report, endpoints: &Endpoints, memory: &std::path::Pa
         }
     }
 }
-

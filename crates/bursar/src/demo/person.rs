@@ -47,7 +47,8 @@ impl Person {
 
 /// The 17 digits with their check character.
 fn resident_id(digits: &str) -> String {
-    let sum: u32 = digits.chars().zip(WEIGHTS).map(|(digit, weight)| digit.to_digit(10).unwrap_or(0) * weight).sum();
+    let sum: u32 =
+        digits.chars().zip(WEIGHTS).map(|(digit, weight)| digit.to_digit(10).unwrap_or(0) * weight).sum();
     let check = CHECK[usize::try_from(sum % 11).unwrap_or(0)];
     format!("{digits}{check}")
 }

@@ -65,18 +65,17 @@ impl Shop {
         let mut received = self.received.clone();
         let found = async {
             loop {
-                let hit = received.borrow_and_update().iter().find(|body| mentions(body, payment_id)).cloned();
+                let hit =
+                    received.borrow_and_update().iter().find(|body| mentions(body, payment_id)).cloned();
                 if let Some(body) = hit {
                     return Some(body);
                 }
                 received.changed().await.ok()?;
             }
         };
-        tokio::time::timeout(wait, found)
-            .await
-            .ok()
-            .flatten()
-            .ok_or_else(|| format!("no signed webhook told the shop of {payment_id} within {} s", wait.as_secs()))
+        tokio::time::timeout(wait, found).await.ok().flatten().ok_or_else(|| {
+            format!("no signed webhook told the shop of {payment_id} within {} s", wait.as_secs())
+        })
     }
 }
 

@@ -86,7 +86,8 @@ impl Endpoints {
                 data.display()
             ))
         })?;
-        serde_json::from_str(&text).map_err(|error| Exit::usage(format!("{} is damaged: {error}", path.display())))
+        serde_json::from_str(&text)
+            .map_err(|error| Exit::usage(format!("{} is damaged: {error}", path.display())))
     }
 
     pub(super) fn write(&self, layout: &Layout) -> Result<(), Exit> {
@@ -118,7 +119,8 @@ impl Endpoints {
             cert: certificate.cert.clone(),
             key: certificate.key.clone(),
         };
-        client::operator_channel(&self.of(service).grpc, service, &files).map_err(|error| Exit::usage(error.to_string()))
+        client::operator_channel(&self.of(service).grpc, service, &files)
+            .map_err(|error| Exit::usage(error.to_string()))
     }
 
     /// One line that names every address.

@@ -18,8 +18,11 @@ use crate::exit::Exit;
 use crate::store::provision::Databases;
 
 /// Services with a key of their own for what they store encrypted, and what the key is called in their configuration.
-const KEYS: [(Identity, &str); 3] =
-    [(Identity::Vault, "root_file"), (Identity::Identity, "master_file"), (Identity::Notifications, "master_file")];
+const KEYS: [(Identity, &str); 3] = [
+    (Identity::Vault, "root_file"),
+    (Identity::Identity, "master_file"),
+    (Identity::Notifications, "master_file"),
+];
 
 /// Services that sign: access tokens, card proofs.
 const SIGNERS: [Identity; 2] = [Identity::Identity, Identity::Vault];
@@ -30,7 +33,9 @@ fn peers(service: Identity) -> &'static [Identity] {
         Identity::Gateway => &[Identity::Vault, Identity::Ledger],
         Identity::Ledger => &[Identity::Vault, Identity::Identity],
         Identity::Identity => &[Identity::Notifications],
-        Identity::Notifications => &[Identity::Identity, Identity::Vault, Identity::Ledger, Identity::Gateway],
+        Identity::Notifications => {
+            &[Identity::Identity, Identity::Vault, Identity::Ledger, Identity::Gateway]
+        }
         _ => &[],
     }
 }
@@ -40,7 +45,8 @@ fn peers(service: Identity) -> &'static [Identity] {
 pub(crate) fn certificates(layout: &Layout) -> Result<(), Exit> {
     let make = || -> Result<(), CertError> {
         let authority = Authority::open(&layout.tls(), Arc::new(SystemClock))?;
-        for service in SERVICES.into_iter().chain([Identity::Operator, Identity::Backend, Identity::Partner]) {
+        for service in SERVICES.into_iter().chain([Identity::Operator, Identity::Backend, Identity::Partner])
+        {
             authority.leaf(service)?;
         }
         for service in SIGNERS {
@@ -97,8 +103,9 @@ pub(super) fn configurations(layout: &Layout, ports: &Ports, databases: &Databas
             // The sandbox's merchants listen on this machine.
             set(&mut file, "webhooks", "allowed_networks", Value::from(vec!["127.0.0.0/8", "::1/128"]));
         }
-        let text = toml::to_string(&file)
-            .map_err(|error| Exit::software(format!("the configuration of {service} cannot be written: {error}")))?;
+        let text = toml::to_string(&file).map_err(|error| {
+            Exit::software(format!("the configuration of {service} cannot be written: {error}"))
+        })?;
         let text = format!("# Written anew at each start of the platform.\n{text}");
         write_private(&layout.config(service), text.as_bytes())?;
     }
@@ -113,9 +120,9 @@ fn set(file: &mut Table, section: &str, key: &str, value: impl Into<Value>) {
 }
 
 fn path_text(path: &Path) -> Result<String, Exit> {
-    path.to_str()
-        .map(str::to_owned)
-        .ok_or_else(|| Exit::usage(format!("{} is not UTF-8: choose another folder with --data", path.display())))
+    path.to_str().map(str::to_owned).ok_or_else(|| {
+        Exit::usage(format!("{} is not UTF-8: choose another folder with --data", path.display()))
+    })
 }
 
 /// Keeps `value` as JSON in the platform's folder, for the next run to read.
@@ -128,7 +135,8 @@ pub(crate) fn remember<T: Serialize>(path: &Path, value: &T) -> Result<(), Exit>
 pub(crate) fn recall<T: serde::de::DeserializeOwned + Default>(path: &Path) -> Result<T, Exit> {
     match fs::read(path) {
         Err(_) => Ok(T::default()),
-        Ok(text) => serde_json::from_slice(&text)
-            .map_err(|error| Exit::usage(format!("{} is damaged: {error}; take it away to begin anew", path.display()))),
+        Ok(text) => serde_json::from_slice(&text).map_err(|error| {
+            Exit::usage(format!("{} is damaged: {error}; take it away to begin anew", path.display()))
+        }),
     }
 }

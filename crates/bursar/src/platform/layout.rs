@@ -27,7 +27,11 @@ impl Layout {
         };
         for folder in ["", "tls", "keys", "config", "db", "log"] {
             let path = root.join(folder);
-            DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| broken(&path, &error))?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)
+                .map_err(|error| broken(&path, &error))?;
         }
         fs::read_dir(root).map_err(|error| broken(root, &error))?;
         let root = root.canonicalize().map_err(|error| broken(root, &error))?;
@@ -86,7 +90,8 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), Exit> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&draft).map_err(failed)?;
+    let mut file =
+        OpenOptions::new().create_new(true).write(true).mode(0o600).open(&draft).map_err(failed)?;
     std::io::Write::write_all(&mut file, content).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     fs::rename(&draft, path).map_err(failed)

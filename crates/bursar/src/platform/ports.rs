@@ -70,8 +70,10 @@ impl Ports {
         let mut seed = [0_u8; 2];
         OsEntropy.fill(&mut seed);
         let start = FREE_FROM + u16::from_le_bytes(seed) % (FREE_TO - FREE_FROM);
-        let mut found = (start..FREE_TO).chain(FREE_FROM..start).filter(|port| TcpListener::bind(local(*port)).is_ok());
-        let mut next = || found.next().ok_or_else(|| Exit::unavailable("no free ports below 30000: stop something"));
+        let mut found =
+            (start..FREE_TO).chain(FREE_FROM..start).filter(|port| TcpListener::bind(local(*port)).is_ok());
+        let mut next =
+            || found.next().ok_or_else(|| Exit::unavailable("no free ports below 30000: stop something"));
         let mut five = || -> Result<[u16; 5], Exit> { Ok([next()?, next()?, next()?, next()?, next()?]) };
         let (grpc, admin) = (five()?, five()?);
         Ok(Self { grpc, admin, iso8583: next()?, http: next()? })

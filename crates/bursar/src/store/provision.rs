@@ -68,12 +68,12 @@ pub(crate) async fn postgres(url: &str, prefix: &str, layout: &Layout) -> Result
 
 fn connect_failure(error: &sqlx::Error) -> Exit {
     match error {
-        sqlx::Error::Database(refused) if matches!(refused.code().as_deref(), Some("28P01" | "28000")) => Exit::usage(
-            "PostgreSQL refuses the role or its password: correct --database-url",
-        ),
-        sqlx::Error::Database(refused) if refused.code().as_deref() == Some("3D000") => {
-            Exit::usage("the database named in --database-url does not exist: name one that does, such as `postgres`")
+        sqlx::Error::Database(refused) if matches!(refused.code().as_deref(), Some("28P01" | "28000")) => {
+            Exit::usage("PostgreSQL refuses the role or its password: correct --database-url")
         }
+        sqlx::Error::Database(refused) if refused.code().as_deref() == Some("3D000") => Exit::usage(
+            "the database named in --database-url does not exist: name one that does, such as `postgres`",
+        ),
         other => Exit::unavailable(format!(
             "PostgreSQL cannot be reached: {other}; start it, or correct --database-url"
         )),
@@ -101,7 +101,8 @@ async fn exists(admin: &mut PgConnection, query: &'static str, name: &str) -> Re
 async fn role(admin: &mut PgConnection, name: &str, password: &str) -> Result<(), Exit> {
     let there = exists(admin, "SELECT 1 FROM pg_roles WHERE rolname = $1", name).await?;
     let verb = if there { "ALTER" } else { "CREATE" };
-    let statement = format!("{verb} ROLE \"{name}\" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '{password}'");
+    let statement =
+        format!("{verb} ROLE \"{name}\" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '{password}'");
     admin
         .execute(AssertSqlSafe(statement))
         .await
@@ -128,7 +129,11 @@ async fn database(admin: &mut PgConnection, name: &str, owner: Option<&str>) -> 
         ))
     })?;
     let private = format!("REVOKE ALL ON DATABASE \"{name}\" FROM PUBLIC");
-    admin.execute(AssertSqlSafe(private)).await.map(|_| ()).map_err(|error| failed("rights cannot be set", &error))
+    admin
+        .execute(AssertSqlSafe(private))
+        .await
+        .map(|_| ())
+        .map_err(|error| failed("rights cannot be set", &error))
 }
 
 /// The password of a service's role: 256 random bits, made once.

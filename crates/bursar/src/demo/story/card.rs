@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use bursar_proto::gateway::v1::PayRequest;
 use bursar_proto::ledger::v1::{
-    Account, ActivateCardRequest, CardState, DeclineReason, FreezeCardRequest, IssueCardRequest, PaymentState,
-    UnfreezeCardRequest,
+    Account, ActivateCardRequest, CardState, DeclineReason, FreezeCardRequest, IssueCardRequest,
+    PaymentState, UnfreezeCardRequest,
 };
 use bursar_proto::vault::v1::{
     CreateRevealTicketRequest, RedeemRevealTicketRequest, RevealedCard, SetCardPasswordRequest,
@@ -213,7 +213,10 @@ pub(super) async fn freeze(
     let declined_after = acknowledged.elapsed();
     let payment = pay(callers, customer, card, WHILE_FROZEN).await?;
     if payment.decline_reason() != DeclineReason::CardFrozen {
-        return Err(format!("the payment in the wallet was answered {}", payment.decline_reason().as_str_name()));
+        return Err(format!(
+            "the payment in the wallet was answered {}",
+            payment.decline_reason().as_str_name()
+        ));
     }
     report.held(&format!(
         "acknowledged at journal position {}; {} ms later 0110 says 62, and the wallet is refused as well",

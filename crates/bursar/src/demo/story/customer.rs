@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bursar_proto::identity::v1::upload_document_request::Part;
 use bursar_proto::identity::v1::{
-    ApplicantDetails, CaseState, CompleteStepUpRequest, ConfirmSignUpRequest, CreateApplicationRequest, DocumentKind,
-    Locale, LogInRequest, SignUpRequest, StartStepUpRequest, SubmitApplicationRequest, UploadDocumentRequest,
-    UploadDocumentStart,
+    ApplicantDetails, CaseState, CompleteStepUpRequest, ConfirmSignUpRequest, CreateApplicationRequest,
+    DocumentKind, Locale, LogInRequest, SignUpRequest, StartStepUpRequest, SubmitApplicationRequest,
+    UploadDocumentRequest, UploadDocumentStart,
 };
 use bursar_proto::notifications::v1::{ListInboxRequest, ReadMailboxRequest};
 use bursar_types::{Entropy, OsEntropy};
@@ -141,8 +141,10 @@ impl Customer {
             address: "北京市东城区示范胡同1号".into(),
         };
         let request = CreateApplicationRequest { request_id: request_id(), details: Some(details) };
-        let case_id =
-            ask!(callers.kyc, create_application, request, &self.token)?.application.unwrap_or_default().case_id;
+        let case_id = ask!(callers.kyc, create_application, request, &self.token)?
+            .application
+            .unwrap_or_default()
+            .case_id;
         let images: [(DocumentKind, &[u8]); 3] = [
             (DocumentKind::ResidentIdFront, include_bytes!("../../../assets/id-front.png")),
             (DocumentKind::ResidentIdBack, include_bytes!("../../../assets/id-back.png")),
@@ -156,13 +158,22 @@ impl Customer {
         let application =
             ask!(callers.kyc, submit_application, request, &self.token)?.application.unwrap_or_default();
         if application.state() != CaseState::Open || application.documents.len() != images.len() {
-            return Err(format!("the application is {} after it was handed in", application.state().as_str_name()));
+            return Err(format!(
+                "the application is {} after it was handed in",
+                application.state().as_str_name()
+            ));
         }
         report.held(&format!("{case_id} with a resident ID number and three images, due within 24 hours"));
         Ok(case_id)
     }
 
-    async fn upload(&self, callers: &Callers, case_id: &str, kind: DocumentKind, image: &[u8]) -> Result<(), String> {
+    async fn upload(
+        &self,
+        callers: &Callers,
+        case_id: &str,
+        kind: DocumentKind,
+        image: &[u8],
+    ) -> Result<(), String> {
         let start = UploadDocumentStart {
             request_id: request_id(),
             case_id: case_id.to_owned(),
@@ -172,7 +183,9 @@ impl Customer {
         };
         let mut parts = vec![UploadDocumentRequest { part: Some(Part::Start(start)) }];
         parts.extend(
-            image.chunks(CHUNK).map(|chunk| UploadDocumentRequest { part: Some(Part::Chunk(chunk.to_vec())) }),
+            image
+                .chunks(CHUNK)
+                .map(|chunk| UploadDocumentRequest { part: Some(Part::Chunk(chunk.to_vec())) }),
         );
         patiently(|| {
             let (mut kyc, parts) = (callers.kyc.clone(), parts.clone());
@@ -191,7 +204,8 @@ impl Customer {
             return Err(format!("a message is in {}: {}", foreign.locale, foreign.title));
         }
         let declined = messages.iter().find(|message| message.event_type == "ledger.payment.declined");
-        let example = declined.map(|message| format!("{}：{}", message.title, message.body)).unwrap_or_default();
+        let example =
+            declined.map(|message| format!("{}：{}", message.title, message.body)).unwrap_or_default();
         report.held(&format!("{} messages in zh-CN, such as 「{example}」", messages.len()));
         Ok(())
     }
@@ -223,7 +237,8 @@ async fn inbox(
         async move {
             let request = ListInboxRequest { page_size: 1000, page_token: String::new() };
             let answer = messages.list_inbox(dressed(request, Some(token))?).await?.into_inner();
-            let missing = types.iter().find(|wanted| !answer.messages.iter().any(|m| m.event_type == **wanted));
+            let missing =
+                types.iter().find(|wanted| !answer.messages.iter().any(|m| m.event_type == **wanted));
             Ok(match missing {
                 Some(wanted) => Err(format!("nothing of {wanted}")),
                 None => Ok(answer.messages),

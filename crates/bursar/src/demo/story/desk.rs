@@ -1,6 +1,8 @@
 //! The issuer's desk: the card product, the KYC queue, the shop's webhook.
 
-use bursar_proto::identity::v1::{CaseState, CheckOutcome, ClaimCaseRequest, DecideCaseRequest, GetCaseRequest};
+use bursar_proto::identity::v1::{
+    CaseState, CheckOutcome, ClaimCaseRequest, DecideCaseRequest, GetCaseRequest,
+};
 use bursar_proto::ledger::v1::{
     Controls, CreateCardProductRequest, GetProgramRequest, Limit, LimitWindow, ListCardProductsRequest,
 };
@@ -23,7 +25,11 @@ const REVIEWER: &str = "demo-reviewer";
 pub(super) async fn product(report: &mut Report, callers: &Callers) -> Result<String, String> {
     report.begin("card_product", "setting up a card product");
     let program = ask!(callers.program, get_program, GetProgramRequest {})?.program.unwrap_or_default();
-    let ranges = ask!(callers.ranges, list_bin_ranges, ListBinRangesRequest { page_size: 1000, ..Default::default() })?;
+    let ranges = ask!(
+        callers.ranges,
+        list_bin_ranges,
+        ListBinRangesRequest { page_size: 1000, ..Default::default() }
+    )?;
     if !ranges.bin_ranges.iter().any(|range| range.bin_range_id == BIN_RANGE) {
         let request = CreateBinRangeRequest {
             request_id: request_id(),

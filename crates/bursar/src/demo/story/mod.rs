@@ -41,7 +41,7 @@ fn yuan(minor_units: i64) -> String {
     format!("{}.{:02}", minor_units / 100, minor_units % 100)
 }
 
-fn shop_as_merchant() -> Merchant {
+pub(in crate::demo) fn shop_as_merchant() -> Merchant {
     Merchant {
         merchant_id: "DEMOSHOP0000001".into(),
         name: "Demo Tea House".into(),
@@ -166,7 +166,8 @@ async fn check_books(
     report.held(&format!("every event consumed: {told}"));
 
     report.begin("journal", "replaying the journal");
-    let position = books::verify(callers, |at, of| report.progress(&format!("replayed {at} of {of}"))).await?;
+    let position =
+        books::verify(callers, |at, of| report.progress(&format!("replayed {at} of {of}"))).await?;
     report.held(&format!("journal verified up to position {position}: hashes, outcomes, projections"));
     Ok(account.posted)
 }

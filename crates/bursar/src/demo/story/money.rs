@@ -19,7 +19,10 @@ pub(super) async fn open_account(
     report.begin("account", "opening an account");
     let request = OpenAccountRequest { request_id: request_id(), asset: ASSET.into() };
     let account = ask!(callers.accounts, open_account, request, &customer.token)?.account.unwrap_or_default();
-    report.held(&format!("{} in {ASSET}, bank credits reach it by {}", account.account_id, account.funding_reference));
+    report.held(&format!(
+        "{} in {ASSET}, bank credits reach it by {}",
+        account.account_id, account.funding_reference
+    ));
     Ok(account)
 }
 
@@ -50,7 +53,10 @@ pub(super) async fn top_up(
     if after.available != TOP_UP {
         return Err(format!("{} are available after the top-up of {TOP_UP}", after.available));
     }
-    report.held(&format!("camt.054 imported: {} {ASSET} available; the same file again books nothing", yuan(TOP_UP)));
+    report.held(&format!(
+        "camt.054 imported: {} {ASSET} available; the same file again books nothing",
+        yuan(TOP_UP)
+    ));
     Ok(())
 }
 
@@ -114,8 +120,11 @@ pub(super) async fn history(
         at_least_position: 0,
     };
     let position = ask!(callers.accounts, get_account, account, &customer.token)?.position;
-    let request =
-        ListPaymentsRequest { at_least_position: position, page_size: 1000, ..ListPaymentsRequest::default() };
+    let request = ListPaymentsRequest {
+        at_least_position: position,
+        page_size: 1000,
+        ..ListPaymentsRequest::default()
+    };
     let payments = ask!(callers.payments, list_payments, request, &customer.token)?.payments;
     // Newest first.
     let expected: [(i64, PaymentState, DeclineReason); 6] = [
@@ -128,12 +137,19 @@ pub(super) async fn history(
     ];
     let seen: Vec<(i64, PaymentState, DeclineReason)> = payments
         .iter()
-        .map(|payment| (payment.amount.clone().unwrap_or_default().minor_units, payment.state(), payment.decline_reason()))
+        .map(|payment| {
+            (
+                payment.amount.clone().unwrap_or_default().minor_units,
+                payment.state(),
+                payment.decline_reason(),
+            )
+        })
         .collect();
     if seen != expected {
         return Err(format!("the history is {seen:?}"));
     }
-    let declined = payments.iter().find(|payment| payment.decline_reason() == DeclineReason::AmountLimitExceeded);
+    let declined =
+        payments.iter().find(|payment| payment.decline_reason() == DeclineReason::AmountLimitExceeded);
     let words = declined.map(|payment| payment.customer_message_en.clone()).unwrap_or_default();
     if words.is_empty() {
         return Err("the decline over the limit tells the customer nothing".into());

@@ -1,0 +1,84 @@
+//! Field 39 by reason: data, not code.
+
+use std::collections::HashMap;
+
+use bursar_proto::ledger::v1::{DeclineReason, Payment, PaymentState};
+use serde::Deserialize;
+
+/// Prefix of the reasons' names in the contract.
+const PREFIX: &str = "DECLINE_REASON_";
+
+/// A network's codes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResponseCodes {
+    approved: String,
+    partially_approved: String,
+    account_check: String,
+    declined: HashMap<String, String>,
+}
+
+impl ResponseCodes {
+    /// The codes of our own network.
+    pub(super) fn builtin() -> Result<Self, String> {
+        Self::parse(include_str!("../../data/response_codes.toml"))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let codes: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let all =
+            codes.declined.values().chain([&codes.approved, &codes.partially_approved, &codes.account_check]);
+        for code in all {
+            if code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+                return Err(format!("`{code}` is no response code: field 39 has two letters or digits"));
+            }
+        }
+        for reason in (1..).map_while(|number| DeclineReason::try_from(number).ok()) {
+            if !codes.declined.contains_key(name(reason)) {
+                return Err(format!("{} has no response code", name(reason)));
+            }
+        }
+        Ok(codes)
+    }
+
+    /// The code of a reason.
+    pub(super) fn declined(&self, reason: DeclineReason) -> &str {
+        let known = self.declined.get(name(reason)).or_else(|| self.declined.get("SYSTEM_ERROR"));
+        known.map_or("96", String::as_str)
+    }
+
+    /// The code of a decision.
+    pub(super) fn decision(&self, payment: &Payment) -> &str {
+        match payment.state() {
+            PaymentState::Declined | PaymentState::Unspecified => self.declined(payment.decline_reason()),
+            PaymentState::PartiallyApproved => &self.partially_approved,
+            _ if payment.amount.as_ref().is_some_and(|amount| amount.minor_units == 0) => &self.account_check,
+            _ => &self.approved,
+        }
+    }
+}
+
+fn name(reason: DeclineReason) -> &'static str {
+    reason.as_str_name().strip_prefix(PREFIX).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_the_code_of_the_documents() {
+        let codes = ResponseCodes::builtin().unwrap();
+        assert_eq!(codes.declined(DeclineReason::AmountLimitExceeded), "61");
+        assert_eq!(codes.declined(DeclineReason::CardFrozen), "62");
+        assert_eq!(codes.declined(DeclineReason::Unspecified), "96");
+    }
+
+    #[test]
+    fn a_profile_with_a_hole_or_a_bad_code_is_refused() {
+        let text = include_str!("../../data/response_codes.toml");
+        let hole = text.replace("LEGAL_BLOCK = \"93\"\n", "");
+        assert!(ResponseCodes::parse(&hole).unwrap_err().contains("LEGAL_BLOCK"));
+        assert!(ResponseCodes::parse(&text.replace("\"93\"", "\"930\"")).unwrap_err().contains("930"));
+    }
+}
