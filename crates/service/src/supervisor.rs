@@ -135,9 +135,14 @@ impl Supervisor {
 
     /// Tells the tasks to end and waits for them, at most [`STOP_MAX`]. Returns whether all ended.
     pub async fn stop(&self) -> bool {
+        self.stop_within(STOP_MAX).await
+    }
+
+    /// As [`Supervisor::stop`], with another bound.
+    pub async fn stop_within(&self, bound: Duration) -> bool {
         self.inner.shutdown.cancel();
         self.inner.tasks.close();
-        let ended = tokio::time::timeout(STOP_MAX, self.inner.tasks.wait()).await.is_ok();
+        let ended = tokio::time::timeout(bound, self.inner.tasks.wait()).await.is_ok();
         if !ended {
             tracing::warn!(tasks = self.inner.tasks.len(), "tasks did not end in time and are left behind");
         }

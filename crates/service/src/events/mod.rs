@@ -32,6 +32,7 @@ use prost::{Message, Name};
 use tokio::sync::{Notify, watch};
 
 use crate::db::{Db, DbError, Tx};
+use crate::telemetry::trace::current_traceparent;
 
 pub use consumer::{Consumer, EventFeed, ParkedEvent, Replayed};
 pub use error::EventError;
@@ -160,18 +161,4 @@ impl EventSource for EventLog {
     fn head(&self) -> watch::Receiver<i64> {
         self.inner.head.subscribe()
     }
-}
-
-/// The W3C trace context of the current span; empty if it is not traced.
-fn current_traceparent() -> String {
-    use opentelemetry::trace::TraceContextExt as _;
-    use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-
-    let context = tracing::Span::current().context();
-    let span = context.span().span_context().clone();
-    if !span.is_valid() {
-        return String::new();
-    }
-    // Trace Context, version 00: trace id, parent id, flags.
-    format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags().to_u8())
 }

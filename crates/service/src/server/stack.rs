@@ -68,7 +68,8 @@ async fn traced(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let method = Method::at(request.uri().path(), shared.rule(request.uri().path()));
-    let span = tracing::info_span!(
+    // At the level of errors, so that whatever is logged has its trace id at every configured level.
+    let span = tracing::error_span!(
         "rpc",
         otel.name = method.label(),
         otel.kind = "server",

@@ -46,8 +46,8 @@ impl Telemetry {
             LogFormat::Json => tracing_subscriber::fmt::layer()
                 .json()
                 .flatten_event(true)
-                .with_current_span(true)
-                .with_span_list(false)
+                .with_current_span(false)
+                .with_span_list(true)
                 .with_writer(std::io::stderr)
                 .boxed(),
         };

@@ -202,8 +202,9 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::clone(PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider())))
 }
 
-/// Makes ring the choice of every library in the process that asks rustls for one (sqlx, the OTLP exporter).
-pub(crate) fn install_provider() {
+/// Makes ring the choice of every library in the process that asks rustls for one (sqlx, the OTLP exporter). Services
+/// do it when they start; tools do it first of all.
+pub fn install_provider() {
     // An error only says that a choice was made before: by us, for nobody else does.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

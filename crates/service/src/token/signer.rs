@@ -1,8 +1,8 @@
 //! Making tokens.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime};
 
 use bursar_proto::access::Identity;
 use bursar_types::Timestamp;
@@ -24,12 +24,24 @@ pub struct Grant<'a> {
     pub lifetime: Duration,
 }
 
-/// A signing key with its certificate. Clones share the key.
+/// How often the certificate is looked at for a change, at most.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// A signing key with its certificate; takes up a renewed certificate by itself. Clones share all of it.
 #[derive(Clone)]
 pub struct TokenSigner {
-    key: Arc<Ed25519KeyPair>,
-    header: Arc<str>,
     signer: Identity,
+    files: Arc<(PathBuf, PathBuf)>,
+    pair: Arc<RwLock<Arc<Pair>>>,
+}
+
+/// What was read from the files at one time.
+struct Pair {
+    signer: Identity,
+    key: Ed25519KeyPair,
+    header: String,
+    changed: Option<SystemTime>,
+    looked: Mutex<Instant>,
 }
 
 impl std::fmt::Debug for TokenSigner {
@@ -38,13 +50,10 @@ impl std::fmt::Debug for TokenSigner {
     }
 }
 
-impl TokenSigner {
-    /// Reads a signing certificate and its Ed25519 key from PEM files.
-    ///
-    /// # Errors
-    /// [`ConfigError`] that names the file: unreadable, not for signing, or of another key.
-    pub fn load(cert: &Path, key: &Path) -> Result<Self, ConfigError> {
+impl Pair {
+    fn read(cert: &Path, key: &Path) -> Result<Self, ConfigError> {
         let bad = |text: &str| ConfigError::new(format!("{}: {text}", cert.display()));
+        let changed = changed(cert);
         let chain = certificates(cert)?;
         let signer = match Name::of_certificate(&chain[0]) {
             Ok(Name::Signer(signer)) => signer,
@@ -59,12 +68,73 @@ impl TokenSigner {
         if jws::public_key_of(&chain[0]).as_deref() != Some(pair.public_key().as_ref()) {
             return Err(bad(&format!("the key in {} is another certificate's", key.display())));
         }
-        Ok(Self { key: Arc::new(pair), header: jws::header(&chain[0]).into(), signer })
+        let looked = Mutex::new(Instant::now());
+        Ok(Self { signer, key: pair, header: jws::header(&chain[0]), changed, looked })
+    }
+
+    /// Whether the file should be looked at now; says yes once in a while only.
+    fn due(&self) -> bool {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = looked.elapsed() >= LOOK_EVERY;
+        if due {
+            *looked = Instant::now();
+        }
+        due
+    }
+}
+
+fn changed(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|meta| meta.modified()).ok()
+}
+
+impl TokenSigner {
+    /// Reads a signing certificate and its Ed25519 key from PEM files.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names the file: unreadable, not for signing, or of another key.
+    pub fn load(cert: &Path, key: &Path) -> Result<Self, ConfigError> {
+        let pair = Pair::read(cert, key)?;
+        let files = Arc::new((cert.to_owned(), key.to_owned()));
+        Ok(Self { signer: pair.signer, files, pair: Arc::new(RwLock::new(Arc::new(pair))) })
     }
 
     /// Whose certificate this is.
     pub fn signer(&self) -> Identity {
         self.signer
+    }
+
+    /// Reads the files again if the certificate changed. What cannot be used is left alone.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if it changed and cannot be used.
+    pub fn reload_if_changed(&self) -> Result<bool, ConfigError> {
+        let (cert, key) = &*self.files;
+        if changed(cert) == self.pair().changed {
+            return Ok(false);
+        }
+        let fresh = Pair::read(cert, key)?;
+        if fresh.signer != self.signer {
+            return Err(ConfigError::new(format!(
+                "{}: the certificate is another service's now",
+                cert.display()
+            )));
+        }
+        *self.pair.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+        Ok(true)
+    }
+
+    fn pair(&self) -> Arc<Pair> {
+        Arc::clone(&self.pair.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The pair to sign with now.
+    fn current(&self) -> Arc<Pair> {
+        if self.pair().due()
+            && let Err(error) = self.reload_if_changed()
+        {
+            tracing::warn!(%error, "the changed signing certificate cannot be used; the old one stays");
+        }
+        self.pair()
     }
 
     /// Signs `claims`, which must serialize as an object without the members `aud`, `exp`, `iat` and `nbf`.
@@ -91,8 +161,9 @@ impl TokenSigner {
             }
         }
         let payload = serde_json::Value::Object(object).to_string();
-        let mut token = format!("{}.{}", self.header, jws::encode(payload.as_bytes()));
-        let signature = self.key.sign(token.as_bytes());
+        let pair = self.current();
+        let mut token = format!("{}.{}", pair.header, jws::encode(payload.as_bytes()));
+        let signature = pair.key.sign(token.as_bytes());
         token.push('.');
         token.push_str(&jws::encode(signature.as_ref()));
         if token.len() > TOKEN_BYTES_MAX {

@@ -163,7 +163,9 @@ impl Signer {
             .map_err(|error| match error {
                 webpki::Error::CertExpired { .. } => refused("past its time"),
                 webpki::Error::CertNotValidYet { .. } => refused("before its time"),
-                webpki::Error::UnknownIssuer => refused("not under the platform's authority"),
+                webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
+                    refused("not under the platform's authority")
+                }
                 _ => refused("not for signing, or not under the platform's authority"),
             })?;
         let name = Name::of_certificate(certificate).map_err(|_| refused("names nobody of this platform"))?;

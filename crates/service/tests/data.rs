@@ -1,0 +1,17 @@
+//! The chassis's half below the network: transactions, migrations, idempotency, the event log and its readers, on
+//! both databases.
+#![allow(clippy::disallowed_methods)] // tests start and kill tasks of their own
+
+mod data {
+    mod causality;
+    mod chaos;
+    mod connecting;
+    mod consuming;
+    mod idempotency;
+    mod migrations;
+    mod outage;
+    mod serving;
+    mod support;
+    mod transactions;
+    mod values;
+}

@@ -1,0 +1,15 @@
+//! The chassis over real TLS on loopback: who gets in, who may call, deadlines, load, errors, tokens, stop.
+#![allow(clippy::disallowed_methods)] // a test may spawn: it awaits what it spawned
+
+#[cfg(test)]
+mod net {
+    mod config;
+    mod deadlines;
+    mod errors;
+    mod life;
+    mod policy;
+    mod process;
+    mod support;
+    mod tls;
+    mod tokens;
+}
