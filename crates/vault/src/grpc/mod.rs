@@ -1,0 +1,42 @@
+//! Translation between the contract and the vault's use cases; nothing is decided here.
+//!
+//! Fields that hold secrets are taken out of the request before anything else and parsed into types that wipe
+//! themselves; the request that is left holds nothing to hide.
+
+mod card_vault;
+mod cardholder;
+mod verification;
+
+use bursar_proto::vault::v1::card_vault_service_server::CardVaultServiceServer;
+use bursar_proto::vault::v1::cardholder_service_server::CardholderServiceServer;
+use bursar_proto::vault::v1::verification_service_server::VerificationServiceServer;
+use tonic::service::Routes;
+use zeroize::Zeroizing;
+
+use crate::cases::Vault;
+
+/// The three services of the vault.
+#[derive(Clone, Debug)]
+struct Handlers {
+    vault: Vault,
+}
+
+/// The routes of the vault; messages of at most `message_bytes_max`.
+pub(crate) fn routes(vault: Vault, message_bytes_max: usize) -> Routes {
+    let handlers = Handlers { vault };
+    Routes::new(CardVaultServiceServer::new(handlers.clone()).max_decoding_message_size(message_bytes_max))
+        .add_service(
+            CardholderServiceServer::new(handlers.clone()).max_decoding_message_size(message_bytes_max),
+        )
+        .add_service(VerificationServiceServer::new(handlers).max_decoding_message_size(message_bytes_max))
+}
+
+/// Takes a secret text out of a request; it is wiped when dropped.
+fn take_text(field: &mut String) -> Zeroizing<String> {
+    Zeroizing::new(std::mem::take(field))
+}
+
+/// Takes secret bytes out of a request; they are wiped when dropped.
+fn take_bytes(field: &mut Vec<u8>) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(std::mem::take(field))
+}

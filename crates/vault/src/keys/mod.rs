@@ -1,0 +1,46 @@
+//! The keys of the vault.
+//!
+//! ```text
+//! root key (file; later an HSM or shares)
+//! ├─ KEKs                wrap the data key of each sealed record
+//! ├─ pan-index           fingerprints card numbers for look-up
+//! ├─ password-pepper     keys the verifiers of card passwords
+//! ├─ reveal-ticket       makes the secrets of tickets
+//! ├─ request-digest      keys the digests by which a reused request id is seen
+//! └─ cvk/<BIN range>     computes CVV2s, one pair for each range
+//! ```
+//!
+//! Every key but the root lies in the database, wrapped by the root (RFC 3394), with a check value that names purpose,
+//! scope and version: a wrapped key moved to another row opens, and is refused by its check value.
+
+mod ring;
+mod root;
+mod stored;
+
+pub(crate) use ring::{Fingerprint, KeyRing, first_set};
+pub(crate) use root::RootKey;
+pub(crate) use stored::{KeyState, Purpose, StoredKey};
+
+/// Why the keys are not usable. The texts name purposes and files, never key bytes.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyError {
+    /// The file of the root key cannot be used.
+    #[error("keys.root_file: {0}")]
+    RootFile(String),
+    /// There are keys in the database and the root key is not the one that wrapped them, or a row was changed.
+    #[error(
+        "key {purpose} version {version} in the database does not open under the root key: keys.root_file is another vault's, or the row was changed"
+    )]
+    Wrapped {
+        /// Its purpose, and scope if it has one.
+        purpose: String,
+        /// Its version.
+        version: u32,
+    },
+    /// A key that must exist does not.
+    #[error("there is no active {purpose} key in the database: restore a backup of the table vault_key")]
+    Missing {
+        /// Its purpose.
+        purpose: String,
+    },
+}

@@ -1,0 +1,92 @@
+//! Signed statements about one payment's card data, for the ledger.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bursar_service::token::{Grant, TokenSigner};
+use bursar_types::id::CardId;
+use bursar_types::{CARD_PROOF_AUDIENCE, CardProofClaims, Clock, IdSource, Money, ProofResult, Timestamp};
+
+use crate::error::VaultError;
+
+/// How long a proof is good: the time of one authorization.
+pub(crate) const PROOF_LIFETIME: Duration = Duration::from_secs(60);
+
+/// The payment a proof is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Payment {
+    pub(crate) amount: Money,
+    pub(crate) merchant_id: String,
+}
+
+/// What a proof states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Statement {
+    pub(crate) expiry: ProofResult,
+    pub(crate) cvv2: ProofResult,
+    pub(crate) card_password: ProofResult,
+}
+
+impl Statement {
+    /// That nothing was compared.
+    pub(crate) const NOTHING: Self =
+        Self { expiry: ProofResult::Absent, cvv2: ProofResult::Absent, card_password: ProofResult::Absent };
+}
+
+/// A proof and when it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Proof {
+    pub(crate) token: String,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// Makes proofs.
+#[derive(Clone, Debug)]
+pub(crate) struct ProofSigner {
+    signer: TokenSigner,
+    /// The machine's clock: tokens live in real time, also where a sandbox moves the platform's.
+    clock: Arc<dyn Clock>,
+    ids: IdSource,
+}
+
+impl ProofSigner {
+    pub(crate) fn new(signer: TokenSigner, clock: Arc<dyn Clock>, ids: IdSource) -> Self {
+        Self { signer, clock, ids }
+    }
+
+    /// The moment proofs are issued at.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A fresh id of a proof.
+    pub(crate) fn fresh_jti(&self) -> String {
+        self.ids.next_uuid().to_string()
+    }
+
+    /// Signs `statement` about `card` for `payment`, as of `issued_at`.
+    pub(crate) fn sign(
+        &self,
+        jti: String,
+        card: CardId,
+        payment: &Payment,
+        statement: Statement,
+        issued_at: Timestamp,
+    ) -> Result<Proof, VaultError> {
+        let claims = CardProofClaims {
+            jti,
+            card_id: card.to_string(),
+            amount_minor: payment.amount.minor_units,
+            asset: payment.amount.asset.code().to_owned(),
+            merchant_id: payment.merchant_id.clone(),
+            expiry: statement.expiry,
+            cvv2: statement.cvv2,
+            card_password: statement.card_password,
+        };
+        let grant = Grant { audience: CARD_PROOF_AUDIENCE, issued_at, lifetime: PROOF_LIFETIME };
+        let token = self.signer.sign(&grant, &claims)?;
+        // The token counts whole seconds: so does what we say of it.
+        let expires_at = Timestamp::from_micros(issued_at.as_seconds() * 1_000_000).plus(PROOF_LIFETIME);
+        Ok(Proof { token, expires_at })
+    }
+}

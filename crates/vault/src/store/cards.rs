@@ -1,0 +1,142 @@
+//! Cards: the sealed number, its data key, and the blind index.
+
+use bursar_card_data::ExpiryYymm;
+use bursar_service::db::{AssertSqlSafe, DbError, Row, Tx};
+use bursar_types::Timestamp;
+use bursar_types::id::{CardId, CustomerId};
+
+use super::damaged;
+use crate::crypto::record::{Field, SealedRecord};
+use crate::keys::Fingerprint;
+use crate::payment::range::BinRangeId;
+
+/// What may be known of a card outside the vault, and what is needed to compute with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredCard {
+    pub(crate) card_id: CardId,
+    pub(crate) customer_id: CustomerId,
+    pub(crate) range: BinRangeId,
+    pub(crate) masked_pan: String,
+    pub(crate) expiry: ExpiryYymm,
+    pub(crate) cvk_version: u32,
+    pub(crate) record_version: i64,
+    pub(crate) password_set: bool,
+}
+
+const COLUMNS: &str = "c.card_id, c.customer_id, c.bin_range_id, c.masked_pan, c.expiry, c.cvk_version,
+    c.record_version, CAST(CASE WHEN p.card_id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS password_set";
+
+/// The card of this id.
+pub(crate) async fn find(tx: &mut Tx<'_>, card_id: CardId) -> Result<Option<StoredCard>, DbError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM card c LEFT JOIN card_password p ON p.card_id = c.card_id WHERE c.card_id = $1"
+    );
+    let row = tx.query(AssertSqlSafe(sql)).bind_id(card_id).fetch_optional().await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The card with this number.
+pub(crate) async fn find_by_fingerprint(
+    tx: &mut Tx<'_>,
+    fingerprint: &Fingerprint,
+) -> Result<Option<StoredCard>, DbError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM pan_index i
+         JOIN card c ON c.card_id = i.card_id
+         LEFT JOIN card_password p ON p.card_id = c.card_id
+         WHERE i.fingerprint = $1 AND i.key_version = $2"
+    );
+    let row = tx
+        .query(AssertSqlSafe(sql))
+        .bind(fingerprint.value)
+        .bind(i64::from(fingerprint.key_version))
+        .fetch_optional()
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Takes a number for a card; false if it is taken.
+pub(crate) async fn claim_number(
+    tx: &mut Tx<'_>,
+    fingerprint: &Fingerprint,
+    card_id: CardId,
+) -> Result<bool, DbError> {
+    let inserted = tx
+        .query(
+            "INSERT INTO pan_index (fingerprint, key_version, card_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        )
+        .bind(fingerprint.value)
+        .bind(i64::from(fingerprint.key_version))
+        .bind_id(card_id)
+        .execute()
+        .await?;
+    Ok(inserted == 1)
+}
+
+/// Adds a card with its sealed number; false if the card has one.
+pub(crate) async fn insert(
+    tx: &mut Tx<'_>,
+    card: &StoredCard,
+    sealed: &SealedRecord,
+    kek_version: u32,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let inserted = tx
+        .query(
+            "INSERT INTO card (card_id, customer_id, bin_range_id, masked_pan, expiry, cvk_version, record_version,
+                               sealed_pan, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+        )
+        .bind_id(card.card_id)
+        .bind_id(card.customer_id)
+        .bind(card.range.as_str())
+        .bind(&card.masked_pan)
+        .bind(card.expiry.to_string())
+        .bind(i64::from(card.cvk_version))
+        .bind(card.record_version)
+        .bind(&sealed.sealed)
+        .bind(now)
+        .execute()
+        .await?;
+    if inserted == 0 {
+        return Ok(false);
+    }
+    tx.query("INSERT INTO card_dek (card_id, field, kek_version, wrapped) VALUES ($1, $2, $3, $4)")
+        .bind_id(card.card_id)
+        .bind(i64::from(Field::Pan.number()))
+        .bind(i64::from(kek_version))
+        .bind(&sealed.wrapped_dek)
+        .execute()
+        .await?;
+    Ok(true)
+}
+
+/// The sealed number of a card.
+pub(crate) async fn sealed_pan(tx: &mut Tx<'_>, card_id: CardId) -> Result<Option<SealedRecord>, DbError> {
+    let row = tx
+        .query(
+            "SELECT c.sealed_pan, d.wrapped FROM card c JOIN card_dek d ON d.card_id = c.card_id
+             WHERE c.card_id = $1 AND d.field = $2",
+        )
+        .bind_id(card_id)
+        .bind(i64::from(Field::Pan.number()))
+        .fetch_optional()
+        .await?;
+    row.map(|row| Ok(SealedRecord { sealed: row.get("sealed_pan")?, wrapped_dek: row.get("wrapped")? }))
+        .transpose()
+}
+
+fn read(row: &Row) -> Result<StoredCard, DbError> {
+    let cvk_version: i64 = row.get("cvk_version")?;
+    let expiry: String = row.get("expiry")?;
+    Ok(StoredCard {
+        card_id: row.id("card_id")?,
+        customer_id: row.id("customer_id")?,
+        range: row.parse("bin_range_id")?,
+        masked_pan: row.get("masked_pan")?,
+        expiry: ExpiryYymm::parse(&expiry).map_err(|error| damaged("expiry", &error.to_string()))?,
+        cvk_version: u32::try_from(cvk_version).map_err(|_| damaged("cvk_version", "not a key version"))?,
+        record_version: row.get("record_version")?,
+        password_set: row.get::<i64>("password_set")? != 0,
+    })
+}

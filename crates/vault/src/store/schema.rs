@@ -1,0 +1,125 @@
+//! The schema of the vault's database.
+
+use bursar_service::migrate::Migration;
+
+/// All migrations, in order. One that was released is never changed.
+pub(crate) const MIGRATIONS: &[Migration] = &[Migration { version: 1, name: "vault", sql: VAULT }];
+
+/// There is no column for a CVV2, and none in which a card number or password lies in plain.
+const VAULT: &str = "
+-- Every key but the root, wrapped by the root (RFC 3394).
+CREATE TABLE vault_key (
+    purpose TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('active', 'retired')),
+    wrapped {{bytes}} NOT NULL,
+    check_value {{bytes}} NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (purpose, scope, version)
+);
+CREATE UNIQUE INDEX vault_key_active ON vault_key (purpose, scope) WHERE state = 'active';
+
+CREATE TABLE bin_range (
+    bin_range_id TEXT PRIMARY KEY,
+    bin TEXT NOT NULL,
+    pan_length BIGINT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+-- How many numbers of a range are taken, in slots: one row would be the queue that all issuing stands in.
+CREATE TABLE bin_range_fill (
+    bin_range_id TEXT NOT NULL,
+    slot BIGINT NOT NULL,
+    issued BIGINT NOT NULL,
+    PRIMARY KEY (bin_range_id, slot)
+);
+
+CREATE TABLE card (
+    card_id TEXT PRIMARY KEY,
+    customer_id TEXT NOT NULL,
+    bin_range_id TEXT NOT NULL,
+    masked_pan TEXT NOT NULL,
+    expiry TEXT NOT NULL,
+    cvk_version BIGINT NOT NULL,
+    record_version BIGINT NOT NULL,
+    sealed_pan {{bytes}} NOT NULL,
+    created_at BIGINT NOT NULL
+);
+-- Data keys lie apart, so that their backups can be kept shorter: without its data key a record is gone.
+CREATE TABLE card_dek (
+    card_id TEXT NOT NULL,
+    field BIGINT NOT NULL,
+    kek_version BIGINT NOT NULL,
+    wrapped {{bytes}} NOT NULL,
+    PRIMARY KEY (card_id, field)
+);
+CREATE INDEX card_dek_by_kek ON card_dek (kek_version, card_id);
+-- The blind index, and what makes numbers unique. The key's version is in the key, so that two can stand side by side
+-- while the index key is changed.
+CREATE TABLE pan_index (
+    fingerprint {{bytes}} NOT NULL,
+    key_version BIGINT NOT NULL,
+    card_id TEXT NOT NULL,
+    PRIMARY KEY (fingerprint, key_version)
+);
+
+-- The moments of the last wrong CVV2s of a number, known or not, 8 bytes each. Rows are forgotten after a day.
+CREATE TABLE cvv2_guard (
+    fingerprint {{bytes}} PRIMARY KEY,
+    failures {{bytes}} NOT NULL,
+    touched_at BIGINT NOT NULL
+);
+CREATE INDEX cvv2_guard_by_time ON cvv2_guard (touched_at);
+
+CREATE TABLE card_password (
+    card_id TEXT PRIMARY KEY,
+    pepper_version BIGINT NOT NULL,
+    salt {{bytes}} NOT NULL,
+    verifier {{bytes}} NOT NULL,
+    tries_used BIGINT NOT NULL CHECK (tries_used BETWEEN 0 AND 5),
+    locked_until BIGINT,
+    set_at BIGINT NOT NULL
+);
+-- One row for each request to verify one: a repeated request is not another try.
+CREATE TABLE card_password_try (
+    principal TEXT NOT NULL,
+    request_id {{bytes}} NOT NULL,
+    digest {{bytes}} NOT NULL,
+    card_id TEXT NOT NULL,
+    jti TEXT NOT NULL,
+    ordinal BIGINT NOT NULL,
+    outcome TEXT,
+    tries_left BIGINT NOT NULL,
+    began_at BIGINT NOT NULL,
+    PRIMARY KEY (principal, request_id)
+);
+
+CREATE TABLE reveal_ticket (
+    ticket_id TEXT PRIMARY KEY,
+    card_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    caller TEXT NOT NULL,
+    device_public_key {{bytes}} NOT NULL,
+    purpose TEXT NOT NULL,
+    secret_hash {{bytes}} NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    redeemed_at BIGINT
+);
+CREATE INDEX reveal_ticket_by_card ON reveal_ticket (card_id, created_at);
+
+-- Append-only: nothing in the vault updates or deletes here.
+CREATE TABLE audit (
+    seq {{identity}},
+    at BIGINT NOT NULL,
+    caller TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    body {{bytes}} NOT NULL,
+    leaf {{bytes}} NOT NULL
+);
+CREATE INDEX audit_by_subject ON audit (subject, seq);
+";
