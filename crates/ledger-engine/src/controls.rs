@@ -30,6 +30,11 @@ pub struct MccRange {
 }
 
 impl MccRange {
+    /// The range between two numbers known to be categories.
+    pub(crate) const fn of(first: u16, last: u16) -> Self {
+        Self { first: Mcc(first), last: Mcc(last) }
+    }
+
     /// Whether `mcc` lies within.
     pub fn holds(self, mcc: Mcc) -> bool {
         self.first <= mcc && mcc <= self.last

@@ -62,6 +62,53 @@ pub struct HoldPolicy {
     pub default_days: u16,
 }
 
+/// Categories whose purchases end long after they begin: air and rail left out, lodging, car hire and cruise in.
+const LONG_STAYS: &[MccRange] = &[
+    MccRange::of(3351, 3441),
+    MccRange::of(3501, 3999),
+    MccRange::of(4411, 4411),
+    MccRange::of(7011, 7011),
+    MccRange::of(7512, 7513),
+];
+/// Service stations and automated fuel dispensers.
+const FUEL: &[MccRange] = &[MccRange::of(5541, 5542)];
+/// Restaurants, bars and fast food: a tip comes after the authorization.
+const DINING: &[MccRange] = &[MccRange::of(5812, 5814)];
+
+impl HoldPolicy {
+    /// The usual policy: lodging, car hire and cruise 30 days; fuel at 0 or 1 unit 1 day; card present 5; card not
+    /// present 10; else 7.
+    pub fn standard() -> Self {
+        let rule = |mccs: &[MccRange], card_present, at_most_major_units, days| HoldRule {
+            mccs: mccs.to_vec(),
+            card_present,
+            at_most_major_units,
+            days,
+        };
+        Self {
+            rules: vec![
+                rule(LONG_STAYS, None, None, 30),
+                rule(FUEL, None, Some(1), 1),
+                rule(&[], Some(true), None, 5),
+                rule(&[], Some(false), None, 10),
+            ],
+            default_days: 7,
+        }
+    }
+}
+
+impl Tolerance {
+    /// The usual tolerances: dining 20 %, lodging, car hire and cruise 15 %, fuel `fuel_cap` minor units (its
+    /// authorization says little about its amount), everything else nothing.
+    pub fn standard(fuel_cap: i64) -> Vec<Self> {
+        vec![
+            Self { mccs: DINING.to_vec(), basis_points: 2_000, flat: 0 },
+            Self { mccs: LONG_STAYS.to_vec(), basis_points: 1_500, flat: 0 },
+            Self { mccs: FUEL.to_vec(), basis_points: 0, flat: fuel_cap },
+        ]
+    }
+}
+
 /// How far a clearing may go above what was authorized, without being forced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tolerance {

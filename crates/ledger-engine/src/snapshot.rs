@@ -155,6 +155,7 @@ impl Payment {
                 self.counted.remove(index);
             }
             Some(index) => self.counted[index] = *counted,
+            None if counted.amount == 0 && counted.count == 0 => {}
             None => self.counted.push(*counted),
         }
     }

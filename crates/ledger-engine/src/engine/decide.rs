@@ -130,15 +130,16 @@ impl State {
     }
 
     fn check_card(&self, card: &Card, ask: &Ask<'_>, failures: &mut Failures) {
-        match card.stage {
-            CardStage::Active => {}
-            CardStage::Issuing | CardStage::PendingActivation => {
-                failures.add(DeclineReason::CardNotActivated)
-            }
-            CardStage::Closed(CloseReason::Lost) => failures.add(DeclineReason::CardLost),
-            CardStage::Closed(CloseReason::Stolen) => failures.add(DeclineReason::CardStolen),
-            CardStage::Closed(CloseReason::Expired) => failures.add(DeclineReason::CardExpired),
-            CardStage::Closed(_) => failures.add(DeclineReason::CardClosed),
+        let by_stage = match card.stage {
+            CardStage::Active => None,
+            CardStage::Issuing | CardStage::PendingActivation => Some(DeclineReason::CardNotActivated),
+            CardStage::Closed(CloseReason::Lost) => Some(DeclineReason::CardLost),
+            CardStage::Closed(CloseReason::Stolen) => Some(DeclineReason::CardStolen),
+            CardStage::Closed(CloseReason::Expired) => Some(DeclineReason::CardExpired),
+            CardStage::Closed(_) => Some(DeclineReason::CardClosed),
+        };
+        if let Some(reason) = by_stage {
+            failures.add(reason);
         }
         for freeze in &card.freezes {
             failures.add(match freeze.holder {

@@ -1,0 +1,12 @@
+//! The engine's rules, one file a topic, and the engine against a slow and obvious model.
+#![allow(missing_docs, clippy::unwrap_used)] // all of it is test code
+
+mod accounts;
+mod cards;
+mod controls;
+mod decisions;
+mod payments;
+mod random;
+mod reached;
+mod support;
+mod transfers;

@@ -1,0 +1,461 @@
+//! A small program to try commands on. After each command it checks the invariants, that a refusal changed nothing,
+//! and that the effects alone rebuild the state.
+
+use std::time::Duration;
+
+use bursar_ledger_engine::*;
+use bursar_types::id::{
+    AccountId, CardId, CardProductId, CustomerId, PaymentId, ProgramId, TransferId, Uuid,
+};
+use bursar_types::{Asset, Money, RequestId, Timestamp, TypedId};
+
+pub(crate) fn id<I: TypedId>(n: u128) -> I {
+    I::from_uuid(Uuid::from_u128(n))
+}
+
+pub(crate) fn asset(code: &str) -> Asset {
+    Asset::from_code(code).unwrap()
+}
+
+pub(crate) fn cny(minor_units: i64) -> Money {
+    Money::new(minor_units, asset("CNY"))
+}
+
+pub(crate) fn text<const MAX: usize>(words: &str) -> Text<MAX> {
+    Text::new(words).unwrap()
+}
+
+/// 2026-11-22 12:00 in China.
+pub(crate) const NOON: i64 = 1_795_320_000;
+
+pub(crate) const CUSTOMER: u128 = 10;
+pub(crate) const PRODUCT: u128 = 20;
+pub(crate) const WALLET: u128 = 100;
+pub(crate) const SETTLEMENT: u128 = 201;
+pub(crate) const NOSTRO: u128 = 202;
+pub(crate) const SUSPENSE: u128 = 203;
+pub(crate) const FEES: u128 = 204;
+pub(crate) const RECEIVABLE: u128 = 205;
+pub(crate) const CARD: u128 = 300;
+
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) at: Timestamp,
+    pub(crate) role: Role,
+    pub(crate) mirror: Snapshot,
+    pub(crate) log: Vec<(Timestamp, Command, Applied)>,
+    next: u128,
+}
+
+impl World {
+    pub(crate) fn empty() -> Self {
+        Self {
+            engine: Engine::new(),
+            at: Timestamp::from_micros(NOON * 1_000_000),
+            role: Role::Operator,
+            mirror: Snapshot::default(),
+            log: Vec::new(),
+            next: 1_000,
+        }
+    }
+
+    /// A program in China with its internal accounts, a product, a customer with a wallet, no card.
+    pub(crate) fn program() -> Self {
+        Self::with_product(spec())
+    }
+
+    pub(crate) fn with_product(spec: ProductSpec) -> Self {
+        let mut world = Self::empty();
+        for (account, normal, code) in [
+            (SETTLEMENT, NormalSide::Credit, AccountCode::NETWORK_SETTLEMENT),
+            (NOSTRO, NormalSide::Debit, AccountCode::BANK_NOSTRO),
+            (SUSPENSE, NormalSide::Credit, AccountCode::SUSPENSE),
+            (FEES, NormalSide::Credit, AccountCode::FEE_INCOME),
+            (RECEIVABLE, NormalSide::Debit, AccountCode::RECEIVABLE),
+        ] {
+            let mut open = internal(account);
+            (open.normal, open.code) = (normal, code);
+            world.done(Action::OpenAccount(Box::new(open)));
+        }
+        world.done(Action::ConfigureProgram(Box::new(settings())));
+        world.done(Action::OpenAccount(Box::new(wallet())));
+        world.run(Action::DraftProduct { product: id(PRODUCT), spec: Box::new(spec) });
+        world.done(Action::ActivateProduct { product: id(PRODUCT), version: 1 });
+        world
+    }
+
+    /// The same with an active card and this much money.
+    pub(crate) fn with_card(minor_units: i64) -> Self {
+        Self::with_card_of(spec(), minor_units)
+    }
+
+    pub(crate) fn with_card_of(spec: ProductSpec, minor_units: i64) -> Self {
+        let mut world = Self::with_product(spec);
+        if minor_units > 0 {
+            world.top_up(minor_units);
+        }
+        world.issue(CARD);
+        world
+    }
+
+    pub(crate) fn issue(&mut self, card: u128) {
+        let request = self.request(card);
+        self.run(Action::RequestCard(Box::new(request)));
+        self.run(complete(card));
+        self.run(activate(card));
+        assert_eq!(self.card(card).status(), CardStatus::Active);
+    }
+
+    pub(crate) fn request(&self, card: u128) -> RequestCard {
+        RequestCard {
+            card: id(card),
+            product: id(PRODUCT),
+            account: id(WALLET),
+            customer: id(CUSTOMER),
+            kyc_level: 1,
+            single_use: false,
+            merchant_lock: None,
+            channel: text("app"),
+        }
+    }
+
+    pub(crate) fn fresh(&mut self) -> u128 {
+        self.next += 1_000;
+        self.next
+    }
+
+    /// Applies a command and checks all that must hold after any.
+    pub(crate) fn run(&mut self, action: Action) -> Outcome {
+        let command = Command {
+            request_id: RequestId::from_uuid(Uuid::from_u128(self.fresh())),
+            actor: Actor { role: self.role, name: text("someone") },
+            action,
+        };
+        let before = self.engine.snapshot();
+        let applied = self.engine.apply(self.at, &command);
+        let after = self.engine.snapshot();
+        if applied.outcome.is_refusal() {
+            assert_eq!(before, after, "a refusal changed something: {command:?}");
+            assert!(applied.effects.is_empty(), "a refusal has effects: {applied:?}");
+        }
+        self.mirror.absorb(self.at, &applied);
+        assert_eq!(self.mirror, after, "the effects do not tell all: {command:?} {applied:#?}");
+        self.engine.check_invariants().unwrap_or_else(|all| panic!("{all:?} after {command:?}"));
+        let outcome = applied.outcome.clone();
+        self.log.push((self.at, command, applied));
+        outcome
+    }
+
+    pub(crate) fn done(&mut self, action: Action) {
+        assert_eq!(self.run(action), Outcome::Done);
+    }
+
+    pub(crate) fn refused(&mut self, action: Action) -> RefusalReason {
+        match self.run(action) {
+            Outcome::Refused(refusal) => refusal.reason,
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+    }
+
+    pub(crate) fn effects(&self) -> &[Effect] {
+        &self.log.last().unwrap().2.effects
+    }
+
+    pub(crate) fn wait(&mut self, duration: Duration) {
+        self.at = self.at.plus(duration);
+    }
+
+    pub(crate) fn days(&mut self, days: u64) {
+        self.wait(Duration::from_secs(86_400 * days));
+    }
+
+    pub(crate) fn tick(&mut self) -> u32 {
+        match self.run(Action::Tick { max: 100 }) {
+            Outcome::Ticked { ended, more: false } => ended,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn top_up(&mut self, minor_units: i64) {
+        let credit = self.bank_credit("WALLET", minor_units);
+        assert!(matches!(
+            self.run(Action::BookBankCredit(Box::new(credit))),
+            Outcome::Booked(Booked { matched: true, .. })
+        ));
+    }
+
+    pub(crate) fn bank_credit(&mut self, funding: &str, minor_units: i64) -> BookBankCredit {
+        let n = self.fresh();
+        BookBankCredit {
+            transfer: id(n),
+            funding_reference: text(funding),
+            amount: cny(minor_units),
+            bank_reference: text("salary"),
+            bank_transaction_id: text(&format!("bank-{n}")),
+            value_date: None,
+        }
+    }
+
+    pub(crate) fn purchase(&mut self, minor_units: i64) -> Authorize {
+        let (payment, transfers) = (self.fresh(), self.fresh());
+        Authorize {
+            payment: id(payment),
+            transfers: id(transfers),
+            card: id(CARD),
+            kind: PaymentKind::Purchase,
+            amount: cny(minor_units),
+            channel: Channel::Pos,
+            entry_mode: EntryMode::Chip,
+            merchant: merchant(5411, "CN"),
+            verification: Verification::NONE,
+            partial_allowed: false,
+            capture_now: false,
+            network_reference: None,
+            approval_code: Some(text("A1B2C3")),
+            outside: None,
+        }
+    }
+
+    pub(crate) fn authorize(&mut self, ask: Authorize) -> Decided {
+        match self.run(Action::Authorize(Box::new(ask))) {
+            Outcome::Decided(decided) => decided,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// An approved purchase.
+    pub(crate) fn approve(&mut self, minor_units: i64) -> PaymentId {
+        let ask = self.purchase(minor_units);
+        let decided = self.authorize(ask);
+        assert_eq!(decided.decision.verdict, Verdict::Approved, "{decided:?}");
+        decided.payment
+    }
+
+    /// The reason a purchase is declined for.
+    pub(crate) fn declined(&mut self, ask: Authorize) -> DeclineReason {
+        let decision = self.authorize(ask).decision;
+        assert_eq!((decision.verdict, decision.approved), (Verdict::Declined, 0));
+        decision.reason.unwrap()
+    }
+
+    pub(crate) fn clear(&mut self, payment: PaymentId, minor_units: i64, last: bool, force: bool) -> Outcome {
+        let transfers = id(self.fresh());
+        self.run(Action::ClearPayment(Box::new(ClearPayment {
+            payment: PaymentRef::Id(payment),
+            transfers,
+            amount: cny(minor_units),
+            last,
+            force,
+            value_date: None,
+        })))
+    }
+
+    pub(crate) fn reverse(&mut self, payment: PaymentId, minor_units: Option<i64>) -> Outcome {
+        let amount = minor_units.map(cny);
+        self.run(Action::ReversePayment(Box::new(ReversePayment {
+            payment: PaymentRef::Id(payment),
+            amount,
+        })))
+    }
+
+    pub(crate) fn refund(&mut self, payment: PaymentId, minor_units: i64) -> Outcome {
+        let transfers = id(self.fresh());
+        let target = RefundTarget::Payment(PaymentRef::Id(payment));
+        self.run(Action::RefundPayment(Box::new(RefundPayment {
+            target,
+            transfers,
+            amount: cny(minor_units),
+            value_date: None,
+        })))
+    }
+
+    pub(crate) fn order(
+        &mut self,
+        debit: u128,
+        credit: u128,
+        minor_units: i64,
+        mode: TransferMode,
+    ) -> TransferOrder {
+        TransferOrder {
+            transfer: id(self.fresh()),
+            debit: id(debit),
+            credit: id(credit),
+            amount: cny(minor_units),
+            mode,
+            code: TransferCode::TRANSFER,
+            value_date: None,
+            reference: text("ref"),
+            description: text("words"),
+        }
+    }
+
+    /// Posts a transfer that is not refused.
+    pub(crate) fn post(&mut self, debit: u128, credit: u128, minor_units: i64) -> Transferred {
+        let order = self.order(debit, credit, minor_units, TransferMode::Post);
+        self.transferred(Action::Transfer(Box::new(order)))
+    }
+
+    pub(crate) fn transferred(&mut self, action: Action) -> Transferred {
+        match self.run(action) {
+            Outcome::Transferred(transferred) => transferred,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn hold(&mut self, minor_units: i64, days: Option<u64>, over_capture: i64) -> TransferId {
+        let expires_at = days.map(|days| self.at.plus(Duration::from_secs(86_400 * days)));
+        let mode = TransferMode::Hold { expires_at, over_capture };
+        let order = self.order(WALLET, SETTLEMENT, minor_units, mode);
+        self.transferred(Action::Transfer(Box::new(order))).transfer
+    }
+
+    pub(crate) fn capture(&mut self, hold: TransferId, minor_units: i64, last: bool) -> Action {
+        Action::CaptureHold(Box::new(CaptureHold {
+            hold,
+            transfer: id(self.fresh()),
+            amount: cny(minor_units),
+            last,
+            value_date: None,
+            description: text("part"),
+        }))
+    }
+
+    pub(crate) fn freeze_card(&mut self, role: Role, holder: FreezeHolder) -> Outcome {
+        self.as_role(
+            role,
+            Action::FreezeCard { card: id(CARD), holder, reason: text("why"), channel: text("app") },
+        )
+    }
+
+    pub(crate) fn unfreeze_card(&mut self, role: Role, holder: FreezeHolder) -> Outcome {
+        self.as_role(
+            role,
+            Action::UnfreezeCard { card: id(CARD), holder, reason: text("ok"), channel: text("app") },
+        )
+    }
+
+    pub(crate) fn as_role(&mut self, role: Role, action: Action) -> Outcome {
+        let before = std::mem::replace(&mut self.role, role);
+        let outcome = self.run(action);
+        self.role = before;
+        outcome
+    }
+
+    pub(crate) fn freeze_account(&mut self, holder: FreezeHolder, scope: FreezeScope) -> Outcome {
+        let role = if holder == FreezeHolder::Legal { Role::LegalDesk } else { Role::Operator };
+        self.as_role(role, Action::FreezeAccount { account: id(WALLET), holder, scope, reason: text("why") })
+    }
+
+    pub(crate) fn set_controls(&mut self, scope: ControlScope, controls: Vec<Control>) {
+        self.done(Action::SetControls { scope, controls });
+    }
+
+    pub(crate) fn balances(&self, account: u128) -> (i64, i128) {
+        let account = self.engine.account(id::<AccountId>(account)).unwrap();
+        (account.posted(), account.available())
+    }
+
+    pub(crate) fn card(&self, card: u128) -> &Card {
+        self.engine.card(id::<CardId>(card)).unwrap()
+    }
+
+    pub(crate) fn payment(&self, payment: PaymentId) -> &Payment {
+        self.engine.payment(payment).unwrap()
+    }
+}
+
+pub(crate) fn complete(card: u128) -> Action {
+    Action::CompleteCardIssue {
+        card: id(card),
+        masked_pan: text("622848******1234"),
+        expiry: CardExpiry::new(2029, 11).unwrap(),
+    }
+}
+
+pub(crate) fn activate(card: u128) -> Action {
+    Action::ActivateCard { card: id(card), channel: text("app") }
+}
+
+pub(crate) fn close(close: CloseReason) -> Action {
+    Action::CloseCard { card: id(CARD), close, reason: text("why"), channel: text("app") }
+}
+
+pub(crate) fn merchant(mcc: u16, country: &str) -> Merchant {
+    Merchant {
+        id: text("M-1"),
+        name: text("Corner shop"),
+        country: Country::new(country).unwrap(),
+        mcc: Mcc::new(mcc).unwrap(),
+    }
+}
+
+pub(crate) fn spec() -> ProductSpec {
+    ProductSpec {
+        name: text("Wallet card"),
+        bin_range: text("bin-1"),
+        asset: asset("CNY"),
+        validity_months: 36,
+        min_kyc_level: 1,
+        needs: Vec::new(),
+        controls: Vec::new(),
+        hold_policy: HoldPolicy::standard(),
+        tolerances: Tolerance::standard(50_000),
+        fees: Vec::new(),
+    }
+}
+
+pub(crate) fn settings() -> ProgramSettings {
+    ProgramSettings {
+        program: id::<ProgramId>(1),
+        name: text("Program"),
+        country: Country::new("CN").unwrap(),
+        zone: ZoneOffset::from_minutes(480).unwrap(),
+        accounts: vec![AssetAccounts {
+            asset: asset("CNY"),
+            settlement: id(SETTLEMENT),
+            nostro: id(NOSTRO),
+            suspense: id(SUSPENSE),
+            fee_income: id(FEES),
+            receivable: id(RECEIVABLE),
+        }],
+    }
+}
+
+pub(crate) fn wallet() -> OpenAccount {
+    OpenAccount {
+        account: id(WALLET),
+        asset: asset("CNY"),
+        normal: NormalSide::Credit,
+        limit: BalanceLimit::NoOverdraft,
+        code: AccountCode::CUSTOMER_WALLET,
+        owner: Some(id::<CustomerId>(CUSTOMER)),
+        funding_reference: Some(text("WALLET")),
+        reference: text(""),
+    }
+}
+
+pub(crate) fn internal(account: u128) -> OpenAccount {
+    OpenAccount {
+        account: id(account),
+        limit: BalanceLimit::Unlimited,
+        owner: None,
+        funding_reference: None,
+        ..wallet()
+    }
+}
+
+pub(crate) fn control(number: u16, rule: Rule) -> Control {
+    Control { id: number, when: Match::default(), rule, customer_can_change: false }
+}
+
+pub(crate) fn limit(number: u16, measure: Measure, window: Window) -> Control {
+    control(number, Rule::Limit { measure, window, per: CountedPer::Card })
+}
+
+pub(crate) fn on_card() -> ControlScope {
+    ControlScope::Card(id(CARD))
+}
+
+pub(crate) fn product() -> CardProductId {
+    id(PRODUCT)
+}
