@@ -238,3 +238,36 @@ impl<'a> Reader<'a> {
         Ok(Some(Slot { start: start as u32, end: data.len() as u32 }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bits::MAX_FIELD;
+    use crate::profile::builtin_names;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The bound that `MAX_EXPANSION` promises, whatever the bytes.
+        #[test]
+        fn allocates_in_proportion(
+            head in proptest::option::of(any::<[u8; 16]>()),
+            body in proptest::collection::vec(any::<u8>(), 0..2000),
+        ) {
+            for name in builtin_names() {
+                let profile = Profile::builtin(name).map_err(|e| TestCaseError::fail(e.to_string()))?;
+                let mti = match profile.mti {
+                    MtiForm::Ascii => &b"0100"[..],
+                    MtiForm::Ebcdic => &[0xf0, 0xf1, 0xf0, 0xf0],
+                    MtiForm::Bcd => &[0x01, 0x00],
+                };
+                let bitmap = head.map_or_else(Vec::new, |bits| bits.to_vec());
+                let raw = [mti, &bitmap, &body].concat();
+                if let Some(message) = profile.decode(&raw).message {
+                    prop_assert!(message.data.capacity() <= raw.len() * MAX_EXPANSION);
+                    prop_assert!(message.slots.capacity() <= usize::from(MAX_FIELD));
+                    prop_assert_eq!(message.slots.len(), message.present.len());
+                }
+            }
+        }
+    }
+}

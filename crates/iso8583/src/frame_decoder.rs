@@ -3,8 +3,8 @@
 use crate::framing::{Frame, FrameError, Framing};
 use crate::secret::SecretBytes;
 
-/// An incremental frame decoder. It holds one unfinished frame at most, allocates nothing before the frame's length is
-/// known and allowed, never more than that length, and wipes what it held.
+/// An incremental frame decoder. It holds one unfinished frame at most, nothing of it before its length is known and
+/// allowed, grows only as the bytes arrive (to twice their number at most), and wipes what it held.
 ///
 /// ```
 /// use bursar_iso8583::{FrameDecoder, Framing};

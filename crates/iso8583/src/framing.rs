@@ -302,7 +302,10 @@ impl Framing {
         let length = if self.inclusive { body + self.prefix() } else { body };
         out.reserve(self.prefix() + body);
         let start = out.len();
-        self.indicator.write(length, out).map_err(|_| FrameError::TooLong)?;
+        if self.indicator.write(length, out).is_err() {
+            out.truncate(start);
+            return Err(FrameError::TooLong);
+        }
         if self.little_endian
             && let Some(indicator) = out.as_mut_slice().get_mut(start..)
         {

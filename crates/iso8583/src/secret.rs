@@ -21,12 +21,14 @@ impl SecretBytes {
     }
 
     /// Appends `bytes`. When the buffer must move, the old place is wiped.
+    #[inline]
     pub fn extend(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
         self.0.extend_from_slice(bytes);
     }
 
     /// Appends one byte.
+    #[inline]
     pub fn push(&mut self, byte: u8) {
         self.reserve(1);
         self.0.push(byte);
@@ -70,6 +72,11 @@ impl SecretBytes {
             tail.zeroize();
             self.0.truncate(len);
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.0.capacity()
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {

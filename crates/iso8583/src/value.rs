@@ -87,6 +87,7 @@ impl Wire {
 
     /// Appends the field, its indicator first, to `out`. A fixed text or number that is too short is filled as its
     /// class says (`n` with zeros in front, text with spaces behind).
+    #[inline]
     pub(crate) fn encode(self, value: &[u8], out: &mut SecretBytes) -> Result<(), Fault> {
         let max = usize::from(self.max);
         if value.len() > max {
@@ -96,17 +97,7 @@ impl Wire {
             return Err(Fault::BadCharacter);
         }
         match self.indicator {
-            None if value.len() < max => {
-                let (filler, in_front) = self.class.filler().ok_or(Fault::WrongLength)?;
-                let mut filled = SecretBytes::with_capacity(max);
-                let text = filled.grow(max);
-                text.fill(filler);
-                let start = if in_front { max - value.len() } else { 0 };
-                for (to, from) in text.iter_mut().skip(start).zip(value) {
-                    *to = *from;
-                }
-                self.encode_value(&filled, out)
-            }
+            None if value.len() < max => self.encode_filled(value, out),
             None => self.encode_value(value, out),
             Some(indicator) => {
                 let count = match self.encoding {
@@ -120,6 +111,21 @@ impl Wire {
         }
     }
 
+    #[cold]
+    fn encode_filled(self, value: &[u8], out: &mut SecretBytes) -> Result<(), Fault> {
+        let (filler, in_front) = self.class.filler().ok_or(Fault::WrongLength)?;
+        let max = usize::from(self.max);
+        let mut filled = SecretBytes::with_capacity(max);
+        let text = filled.grow(max);
+        text.fill(filler);
+        let start = if in_front { max.saturating_sub(value.len()) } else { 0 };
+        for (to, from) in text.iter_mut().skip(start).zip(value) {
+            *to = *from;
+        }
+        self.encode_value(&filled, out)
+    }
+
+    #[inline]
     fn encode_value(self, value: &[u8], out: &mut SecretBytes) -> Result<(), Fault> {
         match self.encoding {
             Encoding::Ascii | Encoding::Binary => out.extend(value),

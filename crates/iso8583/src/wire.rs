@@ -88,51 +88,56 @@ impl Indicator {
         }
     }
 
+    /// The number in `bytes`. At most four bytes: cannot overflow.
     #[inline]
     pub(crate) fn read(self, bytes: &[u8]) -> Result<usize, Fault> {
-        let mut length = 0usize;
-        for &byte in bytes {
-            let (base, digit) = match self.number {
-                Number::Ascii => (10, byte.wrapping_sub(b'0')),
-                Number::Ebcdic => (10, byte.wrapping_sub(0xf0)),
-                Number::Bcd if byte >> 4 > 9 || byte & 15 > 9 => return Err(Fault::BadLength),
-                Number::Bcd => (100, (byte >> 4) * 10 + (byte & 15)),
-                Number::Binary => (256, byte),
-            };
-            if usize::from(digit) >= base {
-                return Err(Fault::BadLength);
-            }
-            // At most four bytes: cannot overflow 64 bits, and saturates where pointers are smaller.
-            length = length.saturating_mul(base).saturating_add(usize::from(digit));
+        match self.number {
+            Number::Ascii => decimal(bytes, b'0'),
+            Number::Ebcdic => decimal(bytes, 0xf0),
+            Number::Bcd => bytes.iter().try_fold(0, |sum, &byte| match (byte >> 4, byte & 15) {
+                (high @ 0..=9, low @ 0..=9) => Ok(sum * 100 + usize::from(high * 10 + low)),
+                _ => Err(Fault::BadLength),
+            }),
+            Number::Binary => Ok(bytes.iter().fold(0, |sum, &byte| sum << 8 | usize::from(byte))),
         }
-        Ok(length)
     }
 
+    /// Appends the indicator of `length`.
+    #[inline]
     pub(crate) fn write(self, length: usize, out: &mut SecretBytes) -> Result<(), Fault> {
-        if u64::try_from(length).map_or(true, |l| l > self.capacity()) {
-            return Err(Fault::TooLong);
-        }
-        let base = match self.number {
-            Number::Ascii | Number::Ebcdic => 10,
-            Number::Bcd => 100,
-            Number::Binary => 256,
+        let room = out.grow(usize::from(self.bytes));
+        // Each arm divides by a constant, which is a multiplication; what is left over did not fit.
+        let left = match self.number {
+            Number::Ascii => write_decimal(length, b'0', room),
+            Number::Ebcdic => write_decimal(length, 0xf0, room),
+            Number::Bcd => room.iter_mut().rev().fold(length, |left, slot| {
+                let digits = (left % 100) as u8;
+                *slot = ((digits / 10) << 4) | (digits % 10);
+                left / 100
+            }),
+            Number::Binary => room.iter_mut().rev().fold(length, |left, slot| {
+                *slot = left as u8;
+                left >> 8
+            }),
         };
-        let mut digits = [0u8; MAX_INDICATOR_BYTES as usize];
-        let mut rest = length;
-        for slot in digits.iter_mut().rev() {
-            let digit = (rest % base) as u8;
-            rest /= base;
-            *slot = match self.number {
-                Number::Ascii => b'0' + digit,
-                Number::Ebcdic => 0xf0 + digit,
-                Number::Bcd => ((digit / 10) << 4) | (digit % 10),
-                Number::Binary => digit,
-            };
-        }
-        let skip = digits.len().saturating_sub(usize::from(self.bytes));
-        out.extend(digits.get(skip..).unwrap_or_default());
-        Ok(())
+        if left == 0 { Ok(()) } else { Err(Fault::TooLong) }
     }
+}
+
+#[inline]
+fn decimal(bytes: &[u8], zero: u8) -> Result<usize, Fault> {
+    bytes.iter().try_fold(0, |sum, byte| match byte.wrapping_sub(zero) {
+        digit @ 0..=9 => Ok(sum * 10 + usize::from(digit)),
+        _ => Err(Fault::BadLength),
+    })
+}
+
+#[inline]
+fn write_decimal(length: usize, zero: u8, room: &mut [u8]) -> usize {
+    room.iter_mut().rev().fold(length, |left, slot| {
+        *slot = zero + (left % 10) as u8;
+        left / 10
+    })
 }
 
 impl Wire {
