@@ -50,7 +50,8 @@ async fn a_directory_that_is_not_there_and_a_file_that_is_no_database() {
     assert_eq!(error.exit_code(), 64);
 
     let path = directory.path().join("x.db");
-    std::fs::write(&path, "this is no database at all, but it is long enough to have a header".repeat(100)).unwrap();
+    std::fs::write(&path, "this is no database at all, but it is long enough to have a header".repeat(100))
+        .unwrap();
     let error = refused(&format!("sqlite://{}", path.display())).await;
     assert!(matches!(error, DbError::Corrupt { .. }), "{error:?}");
 }
@@ -65,7 +66,8 @@ async fn a_sqlite_file_is_its_owners_alone_and_durable() {
     let settings = db
         .write(|tx| {
             Box::pin(async move {
-                let mode = tx.query("PRAGMA journal_mode").fetch_one().await?.get::<String>("journal_mode")?;
+                let mode =
+                    tx.query("PRAGMA journal_mode").fetch_one().await?.get::<String>("journal_mode")?;
                 let sync = tx.query("PRAGMA synchronous").fetch_one().await?.get::<i64>("synchronous")?;
                 let keys = tx.query("PRAGMA foreign_keys").fetch_one().await?.get::<i64>("foreign_keys")?;
                 Ok::<_, DbError>((mode, sync, keys))

@@ -17,10 +17,12 @@ const SECOND: Migration =
     Migration { version: 2, name: "second", sql: "INSERT INTO steps (id) VALUES ('two');" };
 
 async fn steps(db: &Db) -> i64 {
-    db.read(|tx| Box::pin(async move { tx.query("SELECT COUNT(*) AS n FROM steps").fetch_one().await?.get("n") }))
-        .await
-        .map_err(|error: DbError| error)
-        .unwrap()
+    db.read(|tx| {
+        Box::pin(async move { tx.query("SELECT COUNT(*) AS n FROM steps").fetch_one().await?.get("n") })
+    })
+    .await
+    .map_err(|error: DbError| error)
+    .unwrap()
 }
 
 on_both_databases! {

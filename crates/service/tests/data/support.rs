@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bursar_proto::event::v1::event_service_client::EventServiceClient;
 use bursar_service::db::{Db, DbError, Tx};
 use bursar_service::events::{EventLog, NewEvent};
 use bursar_service::migrate::Migration;
-use bursar_types::{Clock, Entropy, Failure, IdSource, ManualClock, OsEntropy, Reason, SeededEntropy, Timestamp};
+use bursar_types::{
+    Clock, Entropy, Failure, IdSource, ManualClock, OsEntropy, Reason, SeededEntropy, Timestamp,
+};
+use tonic::transport::Channel;
 
 /// A table to count in and one to note in.
 pub(super) const SCHEMA: &[Migration] = &[Migration {
@@ -110,7 +114,9 @@ pub(super) fn happened(subject: &str, n: i64) -> NewEvent {
 pub(super) async fn publish_all(db: &Db, log: &EventLog, subjects: &[&str], count: i64) {
     for n in 1..=count {
         for subject in subjects {
-            db.write(|tx| Box::pin(async move { log.publish(tx, happened(subject, n)).map(drop) })).await.unwrap();
+            db.write(|tx| Box::pin(async move { log.publish(tx, happened(subject, n)).map(drop) }))
+                .await
+                .unwrap();
         }
     }
     log.turn().await.unwrap();
@@ -158,4 +164,67 @@ pub(super) async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut check: F
         assert!(tokio::time::Instant::now() < until, "did not come true: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// A log served on a port of loopback, without TLS.
+pub(super) struct Served {
+    pub(super) log: EventLog,
+    pub(super) db: Db,
+    pub(super) address: std::net::SocketAddr,
+    pub(super) draining: tokio_util::sync::CancellationToken,
+    supervisor: bursar_service::supervisor::Supervisor,
+}
+
+impl Served {
+    /// Serves the log in `db`, with its sequencer running.
+    pub(super) async fn start(db: Db) -> Self {
+        let log = event_log(&db).await;
+        let supervisor = bursar_service::supervisor::Supervisor::new();
+        let draining = tokio_util::sync::CancellationToken::new();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = bursar_service::events::EventServer::new(
+            Arc::new(log.clone()),
+            db.clone(),
+            clock(),
+            supervisor.clone(),
+            draining.clone(),
+        );
+        supervisor.spawn("sequencer", log.clone().run_sequencer(supervisor.shutdown()));
+        let shutdown = supervisor.shutdown();
+        supervisor.spawn_once("server", async move {
+            tonic::transport::Server::builder()
+                .add_service(server.into_service())
+                .serve_with_incoming_shutdown(
+                    tokio_stream::wrappers::TcpListenerStream::new(listener),
+                    shutdown.cancelled_owned(),
+                )
+                .await
+                .unwrap();
+        });
+        Self { log, db, address, draining, supervisor }
+    }
+
+    pub(super) fn client(&self) -> EventServiceClient<Channel> {
+        client_of(self.address)
+    }
+
+    pub(super) async fn publish(&self, subject: &str, n: i64) {
+        let log = &self.log;
+        self.db
+            .write(|tx| Box::pin(async move { log.publish(tx, happened(subject, n)).map(drop) }))
+            .await
+            .unwrap();
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.supervisor.shutdown().cancel();
+    }
+}
+
+pub(super) fn client_of(address: std::net::SocketAddr) -> EventServiceClient<Channel> {
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();
+    EventServiceClient::new(endpoint.connect_lazy())
 }
