@@ -91,6 +91,9 @@ pub(crate) struct Demo {
     /// Play against the platform that `bursar up` serves in DATA, instead of starting one.
     #[arg(long, requires = "data")]
     pub(crate) attach: bool,
+    /// Write the secrets that only the customer knows into a file, for a test that searches the platform for them.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) tell_secrets: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) databases: Databases,
     /// Which ports to take.

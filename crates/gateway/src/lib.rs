@@ -11,18 +11,14 @@ mod error;
 mod grpc;
 mod http;
 mod iso;
-mod peers;
 mod store;
 
 use bursar_proto::access::Identity;
-use bursar_proto::gateway::v1::bank_file_service_server::BankFileServiceServer;
-use bursar_proto::gateway::v1::checkout_service_server::CheckoutServiceServer;
 use bursar_service::Chassis;
 use bursar_service::run::{Parts, Spec, StartError};
-use tonic::service::Routes;
 
 use config::GatewayConfig;
-use peers::Peers;
+use grpc::Peers;
 
 /// What makes the gateway a process.
 pub fn spec() -> Spec<GatewayConfig> {
@@ -38,10 +34,5 @@ async fn start(chassis: Chassis, config: GatewayConfig) -> Result<Parts, StartEr
     let peers = Peers::connect(&chassis)?;
     iso::serve(&chassis, &config.iso8583, peers.clone()).await?;
     http::serve(&chassis, &config.http).await?;
-    let largest = chassis.max_message_bytes();
-    let checkout = grpc::Checkout::new(peers.clone());
-    let bank_files = grpc::BankFiles::new(&chassis, peers);
-    let routes = Routes::new(CheckoutServiceServer::new(checkout).max_decoding_message_size(largest))
-        .add_service(BankFileServiceServer::new(bank_files).max_decoding_message_size(largest));
-    Ok(Parts::new(routes))
+    Ok(grpc::serve(&chassis, peers))
 }

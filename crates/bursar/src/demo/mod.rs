@@ -9,16 +9,18 @@ mod callers;
 mod device;
 mod person;
 mod report;
+mod secrets;
 mod shop;
 mod story;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::Demo;
 use crate::exit::Exit;
 use crate::platform::{Endpoints, FleetEvent, Platform, Running, SERVICES, Setup};
 use crate::up;
 use report::Report;
+use secrets::Secrets;
 use story::shop_as_merchant as story_merchant;
 
 /// Plays the demo.
@@ -28,7 +30,7 @@ pub(crate) async fn run(arguments: &Demo) -> Result<(), Exit> {
         let data = arguments.data.clone().unwrap_or_default();
         let endpoints = Endpoints::read(&data)?;
         report.title(&format!("Bursar demo, against the platform in {}", data.display()));
-        return play(&mut report, &endpoints, &data.join("demo.json")).await;
+        return play(&mut report, &endpoints, &data.join("demo.json"), arguments).await;
     }
 
     let temporary =
@@ -52,7 +54,7 @@ pub(crate) async fn run(arguments: &Demo) -> Result<(), Exit> {
         () = &mut stop => return Err(Exit::software("stopped before the platform served")),
     };
     let played = tokio::select! {
-        played = play(&mut report, &running.endpoints, &running.layout.root().join("demo.json")) => played,
+        played = play(&mut report, &running.endpoints, &running.layout.root().join("demo.json"), arguments) => played,
         () = &mut stop => Err(Exit::software("stopped in the middle of the journey")),
     };
     if arguments.keep && played.is_ok() {
@@ -109,8 +111,12 @@ async fn start(arguments: &Demo, data: PathBuf, report: &mut Report) -> Result<R
     }
 }
 
-async fn play(report: &mut Report, endpoints: &Endpoints, memory: &std::path::Path) -> Result<(), Exit> {
-    let played = story::play(report, endpoints, memory).await;
+async fn play(report: &mut Report, endpoints: &Endpoints, memory: &Path, arguments: &Demo) -> Result<(), Exit> {
+    let mut secrets = Secrets::default();
+    let played = story::play(report, endpoints, memory, &mut secrets).await;
+    if let Some(file) = &arguments.tell_secrets {
+        secrets.tell(file)?;
+    }
     match played {
         Ok(()) => {
             report.end("every step held");

@@ -22,7 +22,7 @@ use tonic::{Request, Response, Status};
 use crate::bank::{self, Credit, Entry, Notification};
 use crate::derived;
 use crate::error::GatewayError;
-use crate::peers::Peers;
+use super::Peers;
 use crate::store::{self, StoredEntry, StoredFile};
 
 /// Largest document, in bytes.

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::derived;
 use crate::error::GatewayError;
-use crate::peers::Peers;
+use super::Peers;
 
 /// Serves `CheckoutService`.
 pub(crate) struct Checkout {

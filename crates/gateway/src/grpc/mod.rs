@@ -1,7 +1,22 @@
-//! gRPC in and out: translation only.
+//! gRPC in and out: translation only. The only place that knows tonic.
 
 mod bank_files;
 mod checkout;
+mod peers;
 
-pub(crate) use bank_files::BankFiles;
-pub(crate) use checkout::Checkout;
+use bursar_proto::gateway::v1::bank_file_service_server::BankFileServiceServer;
+use bursar_proto::gateway::v1::checkout_service_server::CheckoutServiceServer;
+use bursar_service::{Chassis, Parts};
+use tonic::service::Routes;
+
+use bank_files::BankFiles;
+use checkout::Checkout;
+pub(crate) use peers::Peers;
+
+/// What the gateway serves.
+pub(crate) fn serve(chassis: &Chassis, peers: Peers) -> Parts {
+    let largest = chassis.max_message_bytes();
+    let checkout = CheckoutServiceServer::new(Checkout::new(peers.clone())).max_decoding_message_size(largest);
+    let bank_files = BankFileServiceServer::new(BankFiles::new(chassis, peers)).max_decoding_message_size(largest);
+    Parts::new(Routes::new(checkout).add_service(bank_files))
+}

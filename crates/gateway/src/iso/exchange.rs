@@ -15,7 +15,7 @@ use super::authorization::Purchase;
 use super::response_codes::ResponseCodes;
 use crate::derived;
 use crate::error::GatewayError;
-use crate::peers::Peers;
+use crate::grpc::Peers;
 
 /// Field 39 of a network management reply.
 const DONE: &str = "00";

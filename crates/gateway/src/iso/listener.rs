@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::exchange::Exchange;
 use super::response_codes::ResponseCodes;
 use crate::config::Iso8583Config;
-use crate::peers::Peers;
+use crate::grpc::Peers;
 
 /// Bytes read from a socket at once.
 const READ_BYTES: usize = 16 * 1024;

@@ -29,7 +29,7 @@ const REVEAL_TRIES: u32 = 5;
 /// A card of the customer, with the password only the customer knows.
 pub(super) struct OwnCard {
     pub(super) id: String,
-    password: String,
+    pub(super) password: String,
 }
 
 /// Six digits that are neither a run nor a repeat.

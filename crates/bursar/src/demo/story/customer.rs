@@ -42,7 +42,9 @@ pub(in crate::demo) struct Customer {
     pub(super) person: Person,
     /// Access token of the session.
     pub(super) token: String,
-    password: String,
+    pub(super) password: String,
+    /// Every one-time code so far.
+    pub(super) codes: Vec<String>,
     /// Last message read from the mailbox, so that an old code is never taken for a new one.
     last_message: String,
 }
@@ -65,8 +67,14 @@ impl Customer {
 
     async fn register(callers: &Callers, person: Person, locale: Locale) -> Result<Self, String> {
         let password = invent_password();
-        let mut customer =
-            Self { id: String::new(), person, token: String::new(), password, last_message: String::new() };
+        let mut customer = Self {
+            id: String::new(),
+            person,
+            token: String::new(),
+            password,
+            codes: Vec::new(),
+            last_message: String::new(),
+        };
         let request = SignUpRequest {
             request_id: request_id(),
             phone: customer.person.phone.clone(),
@@ -127,6 +135,7 @@ impl Customer {
         })
         .await?;
         self.last_message = message.message_id;
+        self.codes.push(message.one_time_code.clone());
         Ok(message.one_time_code)
     }
 

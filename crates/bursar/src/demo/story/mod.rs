@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::books;
 use super::callers::{Callers, ask};
 use super::report::Report;
+use super::secrets::Secrets;
 use super::shop::Shop;
 use crate::platform::{Endpoints, recall, remember};
 use customer::Customer;
@@ -66,7 +67,12 @@ struct Run {
 }
 
 /// Plays it all.
-pub(super) async fn play(report: &mut Report, endpoints: &Endpoints, memory: &Path) -> Result<(), String> {
+pub(super) async fn play(
+    report: &mut Report,
+    endpoints: &Endpoints,
+    memory: &Path,
+    secrets: &mut Secrets,
+) -> Result<(), String> {
     let callers = Callers::new(endpoints).map_err(|exit| exit.line)?;
     let mut remembered: Memory = recall(memory).map_err(|exit| exit.line)?;
     if !remembered.runs.is_empty() {
@@ -84,10 +90,15 @@ pub(super) async fn play(report: &mut Report, endpoints: &Endpoints, memory: &Pa
     money::top_up(report, &callers, &customer, &account).await?;
 
     let card = card::issue(report, &callers, &mut customer, &account, &product).await?;
+    secrets.card_password.push(card.password.clone());
     let shop = Shop::open().await?;
     desk::webhook(report, &callers, &shop).await?;
     card::pay_with_password(report, &callers, &customer, &card, &shop).await?;
     let plastic = card::reveal(report, &callers, &mut customer, &card).await?;
+    secrets.pan.push(plastic.pan.clone());
+    secrets.cvv2.push(plastic.cvv2.clone());
+    secrets.password.push(customer.password.clone());
+    secrets.one_time_code.append(&mut customer.codes);
     card::pay_at_pos(report, endpoints, &plastic).await?;
     card::over_the_limit(report, endpoints, &plastic).await?;
     card::freeze(report, &callers, &customer, &card, endpoints, &plastic).await?;

@@ -1,0 +1,34 @@
+//! What needs only Rust and PostgreSQL.
+
+use std::process::Command;
+
+use crate::install;
+use crate::run::{command, exists, step};
+
+/// Formatting and lints.
+pub(crate) fn lint() -> Result<(), String> {
+    step("formatting", command("cargo", &["fmt", "--all", "--check"]))?;
+    step(
+        "lints",
+        command("cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]),
+    )
+}
+
+/// Everything a newcomer can run.
+pub(crate) fn all() -> Result<(), String> {
+    install::postgres()?;
+    lint()?;
+    // The journeys start this binary as real processes.
+    step("the bursar binary", command("cargo", &["build", "--quiet", "--package", "bursar"]))?;
+    step("tests on both databases, journeys in real processes", runner())?;
+    step("examples in the documentation", command("cargo", &["test", "--workspace", "--doc", "--quiet"]))
+}
+
+/// nextest where it is installed: each test is a process of its own there. Else cargo's own runner, which is slower.
+fn runner() -> Command {
+    if exists("cargo-nextest") {
+        command("cargo", &["nextest", "run", "--workspace"])
+    } else {
+        command("cargo", &["test", "--workspace", "--lib", "--bins", "--tests"])
+    }
+}

@@ -1,0 +1,46 @@
+# Short names for the commands that CI and the documents also use.
+
+# The platform, until Ctrl-C.
+up *ARGS:
+    cargo run --release -- up {{ARGS}}
+
+# A customer's journey through the whole platform.
+demo *ARGS:
+    cargo run --release -- demo {{ARGS}}
+
+# Formatting, lints, every test on both databases, the journeys.
+test:
+    cargo xtask test
+
+# What needs programs of others.
+peers:
+    cargo xtask test --peers
+
+# The long forms of the fault tests.
+soak:
+    cargo xtask soak
+
+# Formatting and lints alone.
+lint:
+    cargo xtask lint
+
+# Licences, bans, sources and the advisory database (needs the open internet).
+advisories:
+    cargo xtask advisories
+
+# Measures one figure set: `just bench rpc`.
+bench NAME *ARGS:
+    cargo run --release -- bench {{NAME}} {{ARGS}}
+
+# Load on a running platform: the same journeys, many at once.
+load *ARGS:
+    cargo run --release -- bench journey {{ARGS}}
+
+# Formats code and contract.
+fmt:
+    cargo fmt --all
+    npx --yes @bufbuild/buf@1.75.0 format --write
+
+# The documentation of all crates.
+docs:
+    cargo doc --workspace --no-deps --open
