@@ -223,3 +223,46 @@ fn unavailable(peer: Identity, cause: &dyn std::error::Error) -> Status {
     let metadata = vec![("peer", peer.name().to_owned())];
     error::build(Reason::PeerUnavailable, format!("{peer} cannot be reached: {text}"), metadata, &[], None)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_https_with_a_port_is_an_address() {
+        for good in ["https://127.0.0.1:7101", "https://[::1]:7101", "https://vault.bursar.svc:443/"] {
+            assert!(parse_address(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "127.0.0.1:7101",
+            "http://127.0.0.1:7101",
+            "https://vault",
+            "https://u:p@h:1",
+            "https://h:1/x",
+        ] {
+            assert!(parse_address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn time_outs_are_digits_and_a_unit() {
+        let parse = |text: &str| parse_timeout(&HeaderValue::from_str(text).unwrap());
+        assert_eq!(parse("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(parse("99999999H"), Some(Duration::from_secs(99_999_999 * 3_600)));
+        for bad in ["", "5", "m", "123456789m", "-1m", "1.5S", "1x", "1 m", "+1m"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_out_is_never_written_longer_than_it_is(micros in 0_u64..u64::MAX / 2) {
+            let remaining = Duration::from_micros(micros);
+            let read = parse_timeout(&timeout_value(remaining));
+            prop_assert!(read.is_some_and(|read| read <= remaining), "{remaining:?} became {read:?}");
+        }
+    }
+}

@@ -117,8 +117,8 @@ impl<T, E: Failure> OrStatus<T> for Result<T, E> {
     }
 }
 
-/// An error of a peer, kept as it came: a service that only passes a call on passes on its refusals too, and turns
-/// what is not the caller's to mend into [`Reason::PeerUnavailable`] or [`Reason::Internal`].
+/// An error of a peer. A service that only passes a call on passes on its refusals too, under their own reason; what
+/// is not the caller's to mend becomes [`Reason::PeerUnavailable`] or [`Reason::Internal`].
 #[derive(Debug, thiserror::Error)]
 #[error("{peer} answered {code:?}: {message}")]
 pub struct PeerError {
@@ -129,21 +129,35 @@ pub struct PeerError {
     /// The message, for our log.
     pub message: String,
     reason: Reason,
-    metadata: Vec<(&'static str, String)>,
+    retry_after: Option<Duration>,
 }
 
 impl PeerError {
     /// The failure that `status` of `peer` is.
     pub fn new(peer: bursar_proto::access::Identity, status: &Status) -> Self {
-        let told = reason_of(status).map(|(reason, _)| reason);
-        let reason = told.unwrap_or(match status.code() {
-            tonic::Code::Unavailable | tonic::Code::Cancelled => Reason::PeerUnavailable,
-            tonic::Code::DeadlineExceeded => Reason::DeadlineExceeded,
-            tonic::Code::NotFound => Reason::NotFound,
-            _ => Reason::Internal,
-        });
-        let metadata = vec![("peer", peer.name().to_owned())];
-        Self { peer, code: status.code(), message: status.message().to_owned(), reason, metadata }
+        let reason = match reason_of(status).map(|(reason, _)| reason) {
+            // What the peer says to us about our own call is no answer to our caller's.
+            Some(
+                Reason::CallerNotAllowed
+                | Reason::NotServed
+                | Reason::RequestIdMissing
+                | Reason::RequestIdMalformed
+                | Reason::PageTokenInvalid
+                | Reason::MessageTooLarge,
+            ) => Reason::Internal,
+            Some(Reason::ShuttingDown | Reason::Overloaded | Reason::DatabaseUnavailable) => {
+                Reason::PeerUnavailable
+            }
+            Some(reason) => reason,
+            None => match status.code() {
+                tonic::Code::Unavailable | tonic::Code::Cancelled => Reason::PeerUnavailable,
+                tonic::Code::DeadlineExceeded => Reason::DeadlineExceeded,
+                tonic::Code::NotFound => Reason::NotFound,
+                _ => Reason::Internal,
+            },
+        };
+        let (code, message) = (status.code(), status.message().to_owned());
+        Self { peer, code, message, reason, retry_after: retry_after_of(status) }
     }
 }
 
@@ -153,7 +167,11 @@ impl Failure for PeerError {
     }
 
     fn metadata(&self) -> Vec<(&'static str, String)> {
-        self.metadata.clone()
+        vec![("peer", self.peer.name().to_owned())]
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 }
 
@@ -279,5 +297,63 @@ const fn grpc_code(code: Code) -> tonic::Code {
         Code::DataLoss => tonic::Code::DataLoss,
         Code::Unimplemented => tonic::Code::Unimplemented,
         Code::Internal => tonic::Code::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bursar_proto::access::Identity;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("SELECT broke on 10.0.0.7")]
+    struct Broken(Reason);
+
+    impl Failure for Broken {
+        fn reason(&self) -> Reason {
+            self.0
+        }
+    }
+
+    #[test]
+    fn every_reason_survives_the_wire_with_its_code_and_no_internal_text_leaves() {
+        for reason in Reason::ALL {
+            let status = status(&Broken(*reason));
+            assert_eq!(status.code(), grpc_code(reason.code()));
+            assert_eq!(reason_of(&status).map(|(found, _)| found), Some(*reason));
+            let told = status.message().contains("10.0.0.7");
+            assert_eq!(told, reason.severity() == Severity::Caller, "{reason:?}: {}", status.message());
+        }
+    }
+
+    #[test]
+    fn a_status_of_another_domain_has_no_reason_of_ours() {
+        let mut details = ErrorDetails::new();
+        details.set_error_info("NOT_FOUND", "elsewhere.example", HashMap::<String, String>::new());
+        assert!(reason_of(&Status::with_error_details(tonic::Code::NotFound, "x", details)).is_none());
+        assert!(reason_of(&Status::not_found("x")).is_none());
+    }
+
+    #[test]
+    fn a_peers_refusal_is_passed_on_and_a_fault_between_us_is_not_blamed_on_the_caller() {
+        let passed = |reason| PeerError::new(Identity::Vault, &status(&Broken(reason))).reason();
+        assert_eq!(passed(Reason::CardPasswordWrong), Reason::CardPasswordWrong);
+        assert_eq!(passed(Reason::CallerNotAllowed), Reason::Internal);
+        assert_eq!(passed(Reason::Overloaded), Reason::PeerUnavailable);
+        let bare = PeerError::new(Identity::Vault, &Status::unavailable("gone"));
+        assert_eq!(bare.reason(), Reason::PeerUnavailable);
+    }
+
+    #[test]
+    fn several_fields_are_told_at_once_under_the_first_reason() {
+        let mut invalid = Invalid::new();
+        assert_eq!(invalid.take(Ok::<_, Invalid>(1)), Some(1));
+        assert!(invalid.is_empty());
+        invalid.take::<()>(Err(Invalid::because(Reason::RequestIdMissing).field("request_id", "is missing")));
+        invalid.take::<()>(Err(Invalid::new().field("name", "is required")));
+        let invalid = invalid.check().unwrap_err();
+        assert_eq!(invalid.reason(), Reason::RequestIdMissing);
+        assert_eq!(invalid.to_string(), "request_id: is missing; name: is required");
     }
 }

@@ -174,3 +174,70 @@ pub fn timestamp_message(moment: Timestamp) -> prost_types::Timestamp {
     let micros = moment.as_micros().rem_euclid(1_000_000);
     prost_types::Timestamp { seconds: moment.as_seconds(), nanos: i32::try_from(micros * 1_000).unwrap_or(0) }
 }
+
+#[cfg(test)]
+mod tests {
+    use bursar_types::Failure as _;
+    use bursar_types::id::{AccountId, CardId, Uuid};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_required_and_of_the_kind_that_is_wanted() {
+        let card = CardId::from_uuid(Uuid::from_u128(7)).to_string();
+        assert_eq!(id::<CardId>("card_id", &card).map(|id| id.to_string()), Ok(card.clone()));
+        for (text, wanted) in [("", "is required"), (card.as_str(), "acct_"), ("acct_x", "26 characters")] {
+            let error = id::<AccountId>("source", text).unwrap_err().to_string();
+            assert!(error.starts_with("source: ") && error.contains(wanted), "{error}");
+        }
+        assert_eq!(optional_id::<CardId>("card_id", ""), Ok(None));
+    }
+
+    #[test]
+    fn request_ids_have_reasons_of_their_own() {
+        assert_eq!(request_id("").unwrap_err().reason(), Reason::RequestIdMissing);
+        assert_eq!(request_id("7").unwrap_err().reason(), Reason::RequestIdMalformed);
+    }
+
+    #[test]
+    fn money_names_the_field_that_is_wrong() {
+        let message = |minor_units, asset: &str| proto::Money { minor_units, asset: asset.to_owned() };
+        let good = message(31_240, "CNY");
+        assert_eq!(money("amount", Some(&good)).map(money_message), Ok(good));
+        assert_eq!(money("amount", None).unwrap_err().violations()[0].field, "amount");
+        let unknown = message(1, "XXX1");
+        assert_eq!(money("amount", Some(&unknown)).unwrap_err().violations()[0].field, "amount.asset");
+        for minor_units in [0, -1, i64::MIN] {
+            let error = positive_money("amount", Some(&message(minor_units, "CNY"))).unwrap_err();
+            assert_eq!(error.reason(), Reason::InvalidAmount);
+        }
+    }
+
+    #[test]
+    fn text_is_measured_in_characters_and_never_repeated() {
+        assert_eq!(text("name", "张伟", 1..=2), Ok("张伟"));
+        for bad in ["", "张伟伟", "a\u{0}", " a", "a\n"] {
+            let error = text("name", bad, 1..=2).unwrap_err().to_string();
+            assert!(error.starts_with("name: "), "{error}");
+        }
+        assert_eq!(text("note", "", 0..=5), Ok(""));
+        let secret = "hunter2".repeat(1_000_000);
+        assert!(!text("name", &secret, 1..=64).unwrap_err().to_string().contains("hunter2"));
+    }
+
+    proptest! {
+        #[test]
+        fn moments_of_the_calendar_come_back(micros in -62_135_596_800_000_000_i64..253_402_300_800_000_000) {
+            let moment = Timestamp::from_micros(micros);
+            prop_assert_eq!(timestamp("at", Some(&timestamp_message(moment))), Ok(moment));
+        }
+
+        #[test]
+        fn moments_outside_are_refused(seconds: i64, nanos: i32) {
+            let inside = (-62_135_596_800..=253_402_300_799).contains(&seconds) && (0..1_000_000_000).contains(&nanos);
+            let message = prost_types::Timestamp { seconds, nanos };
+            prop_assert_eq!(timestamp("at", Some(&message)).is_ok(), inside);
+        }
+    }
+}

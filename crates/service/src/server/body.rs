@@ -175,3 +175,43 @@ impl Ending {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message(length: usize) -> Vec<u8> {
+        let mut bytes = vec![0];
+        bytes.extend(u32::try_from(length).unwrap().to_be_bytes());
+        bytes.resize(HEAD_BYTES + length, 7);
+        bytes
+    }
+
+    proptest! {
+        /// However the network cuts the body into pieces, the first message above the bound is seen, and no other.
+        #[test]
+        fn messages_are_followed_over_any_pieces(
+            lengths in prop::collection::vec(0_usize..40, 1..6),
+            max in 0_usize..40,
+            piece in 1_usize..50,
+        ) {
+            let body: Vec<u8> = lengths.iter().flat_map(|length| message(*length)).collect();
+            let mut bounded = Bounded::new((), max);
+            let outcome = body.chunks(piece).try_for_each(|chunk| bounded.check(chunk));
+            let wanted = if lengths.iter().any(|length| *length > max) {
+                Err(Refusal::TooLarge { max })
+            } else {
+                Ok(())
+            };
+            prop_assert_eq!(outcome, wanted);
+        }
+    }
+
+    #[test]
+    fn a_head_that_promises_too_much_is_refused_before_its_message_comes() {
+        let mut bounded = Bounded::new((), 1_024);
+        assert_eq!(bounded.check(&[0, 0xff, 0xff, 0xff, 0xff]), Err(Refusal::TooLarge { max: 1_024 }));
+    }
+}

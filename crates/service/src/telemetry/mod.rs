@@ -12,6 +12,7 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
@@ -35,11 +36,15 @@ impl Telemetry {
     /// [`ConfigError`] if `level` or the collector's address cannot be read.
     pub fn start(service: Identity, config: &TelemetryConfig) -> Result<Self, ConfigError> {
         let filter = EnvFilter::builder()
-            .parse(&config.level)
+            .parse(directives(&config.level))
             .map_err(|error| ConfigError::new(format!("telemetry.level: {error}")))?;
         let traces = config.otlp_endpoint.as_deref().map(|url| exporter(service, url, config)).transpose()?;
         let spans = traces.as_ref().map(|provider| {
-            tracing_opentelemetry::layer().with_tracer(provider.tracer("bursar")).with_target(false)
+            tracing_opentelemetry::layer()
+                .with_tracer(provider.tracer("bursar"))
+                .with_target(false)
+                // The exporter's own connection must not be traced, or each batch would make the next.
+                .with_filter(filter_fn(|of| of.target().starts_with("bursar")))
         });
         let lines = match config.log {
             LogFormat::Human => tracing_subscriber::fmt::layer().with_writer(std::io::stderr).boxed(),
@@ -63,6 +68,16 @@ impl Telemetry {
         if let Ok(Err(error)) = done.await {
             tracing::warn!(%error, "the last traces were not sent");
         }
+    }
+}
+
+/// The libraries that speak for others tell frames and statements at their finest levels, headers with tokens among
+/// them: a bare level is ours, theirs must be asked for by name.
+fn directives(level: &str) -> String {
+    if matches!(level.trim().to_ascii_lowercase().as_str(), "debug" | "trace") {
+        format!("{level},h2=info,hyper=info,hyper_util=info,tonic=info,tower=info,rustls=info,sqlx=info")
+    } else {
+        level.to_owned()
     }
 }
 

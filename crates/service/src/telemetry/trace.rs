@@ -64,7 +64,7 @@ impl TraceContext {
         let (mut trace_id, mut span_id) = ([0; 16], [0; 8]);
         hex(trace, &mut trace_id)?;
         hex(span, &mut span_id)?;
-        let flags = u8::from_str_radix(flags, 16).ok()?;
+        let flags = u8::from_str_radix(flags, 16).ok().filter(|_| !flags.starts_with('+'))?;
         Some(Self { trace_id, span_id, sampled: flags & 1 == 1 })
     }
 
@@ -131,4 +131,49 @@ pub fn current_traceparent() -> String {
 /// The `traceparent` header for a call that is made now.
 pub(crate) fn outgoing() -> Option<HeaderValue> {
     HeaderValue::try_from(TraceContext::current()?.to_string()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use bursar_types::SeededEntropy;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_traceparent_is_read_as_the_standard_says() {
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(TraceContext::parse(good).map(|context| context.to_string()).as_deref(), Some(good));
+        let later = "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more";
+        assert_eq!(TraceContext::parse(later).map(|context| context.to_string()).as_deref(), Some(good));
+        for bad in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-+1",
+        ] {
+            assert_eq!(TraceContext::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_child_is_another_span_of_the_same_trace() {
+        let entropy = SeededEntropy::new(1);
+        let parent = TraceContext::fresh(&entropy);
+        let child = parent.child(&entropy);
+        assert_eq!(parent.trace_id(), child.trace_id());
+        assert_ne!(parent, child);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_context_or_none(text in ".{0,80}") {
+            let _ = TraceContext::parse(&text);
+        }
+    }
 }

@@ -41,6 +41,18 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+impl TlsFiles {
+    /// The files of `name` in a folder of [`crate::cert::Authority`]'s: `ca.pem`, `<name>.pem`, `<name>.key`.
+    pub fn in_dir(folder: &Path, name: &str) -> Self {
+        let file = |file: String| folder.join(file);
+        Self {
+            ca: file("ca.pem".into()),
+            cert: file(format!("{name}.pem")),
+            key: file(format!("{name}.key")),
+        }
+    }
+}
+
 impl From<&TlsConfig> for TlsFiles {
     fn from(config: &TlsConfig) -> Self {
         Self { ca: config.ca.clone(), cert: config.cert.clone(), key: config.key.clone() }

@@ -77,3 +77,31 @@ impl fmt::Display for Name {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_exact_form() {
+        for identity in Identity::ALL {
+            for name in [Name::Peer(identity), Name::Signer(identity)] {
+                assert_eq!(Name::from_uri(&name.to_string()), Some(name));
+            }
+        }
+        for bad in [
+            "",
+            "spiffe://bursar/",
+            "spiffe://bursar/Ledger",
+            "spiffe://bursar/ledger/",
+            "spiffe://bursar//ledger",
+            "spiffe://bursar/ledger/signing/signing",
+            "spiffe://bursar/ledger?x",
+            "spiffe://bursar.example/ledger",
+            "spiffe://bursar/treasury",
+            "https://bursar/ledger",
+        ] {
+            assert_eq!(Name::from_uri(bad), None, "{bad}");
+        }
+    }
+}
