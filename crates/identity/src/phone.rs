@@ -44,11 +44,11 @@ impl Phone {
         if !text.starts_with('+') || text.len() > INPUT_CHARS_MAX || !text.is_ascii() {
             return Err(PhoneError::NotE164);
         }
-        let number = phonenumber::parse(None, text).map_err(|_| PhoneError::NotE164)?;
-        // An extension is somebody's desk: E.164 has none.
-        if number.extension().is_some() {
+        let shape_fits = text[1..].bytes().all(|byte| byte.is_ascii_digit() || b" -().".contains(&byte));
+        if !shape_fits {
             return Err(PhoneError::NotE164);
         }
+        let number = phonenumber::parse(None, text).map_err(|_| PhoneError::NotValid)?;
         if !number.is_valid() {
             return Err(PhoneError::NotValid);
         }

@@ -27,8 +27,11 @@ pub struct LoginDelay {
 impl LoginDelay {
     /// The wait that the try number `tries` leaves behind if it is wrong.
     pub fn after(self, tries: i64) -> Duration {
-        let Ok(doublings) = u32::try_from(tries - FREE_TRIES) else { return Duration::ZERO };
-        self.first.saturating_mul(1 << doublings.min(20)).min(self.most)
+        if tries < FREE_TRIES {
+            return Duration::ZERO;
+        }
+        let doublings = u32::try_from(tries - FREE_TRIES).unwrap_or(u32::MAX).min(20);
+        self.first.saturating_mul(1 << doublings).min(self.most)
     }
 }
 
