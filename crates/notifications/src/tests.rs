@@ -1,1 +1,8 @@
-//! Tests of the use cases against real databases.
+//! Tests of the use cases, each on both databases.
+
+mod addresses;
+mod codes;
+mod listener;
+mod people;
+mod support;
+mod webhooks;

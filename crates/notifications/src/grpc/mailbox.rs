@@ -24,12 +24,12 @@ const EVENT_TYPE_LENGTH_MAX: usize = 100;
 /// Time before the call's deadline at which a wait ends, so that "nothing came" is still an answer.
 const ANSWER_MARGIN: Duration = Duration::from_millis(250);
 
-pub(super) struct Mailboxes {
+pub(crate) struct Mailboxes {
     mailbox: Arc<Mailbox>,
 }
 
 impl Mailboxes {
-    pub(super) const fn new(mailbox: Arc<Mailbox>) -> Self {
+    pub(crate) const fn new(mailbox: Arc<Mailbox>) -> Self {
         Self { mailbox }
     }
 }

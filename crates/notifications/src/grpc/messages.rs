@@ -19,12 +19,12 @@ use crate::people::inbox::InboxItem;
 /// Most messages of one call.
 const MARKED_MAX: usize = 1_000;
 
-pub(super) struct Messages {
+pub(crate) struct Messages {
     core: Core,
 }
 
 impl Messages {
-    pub(super) const fn new(core: Core) -> Self {
+    pub(crate) const fn new(core: Core) -> Self {
         Self { core }
     }
 }

@@ -1,8 +1,8 @@
 //! gRPC: translation between the contract and the use cases. The only place that names tonic's types.
 
-mod mailbox;
-mod messages;
-mod webhooks;
+pub(crate) mod mailbox;
+pub(crate) mod messages;
+pub(crate) mod webhooks;
 
 use std::sync::Arc;
 

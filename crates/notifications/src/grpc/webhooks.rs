@@ -26,12 +26,12 @@ use crate::webhooks::target::Target;
 /// Longest merchant id: DE42 has 15 characters.
 const MERCHANT_ID_LENGTH_MAX: usize = 15;
 
-pub(super) struct Webhooks {
+pub(crate) struct Webhooks {
     core: Core,
 }
 
 impl Webhooks {
-    pub(super) const fn new(core: Core) -> Self {
+    pub(crate) const fn new(core: Core) -> Self {
         Self { core }
     }
 }

@@ -267,3 +267,23 @@ fn delivery(row: &Row) -> Result<Delivery, DbError> {
         next_attempt: row.get("next_attempt")?,
     })
 }
+
+/// The log of an endpoint's attempts, oldest first: attempt, status, problem, bytes of the response.
+#[cfg(test)]
+pub(crate) async fn log(
+    tx: &mut Tx<'_>,
+    endpoint_id: WebhookEndpointId,
+) -> Result<Vec<(i64, i64, String, Vec<u8>)>, DbError> {
+    let rows = tx
+        .query(
+            "SELECT attempt, status, problem, response FROM webhook_attempts
+             WHERE webhook_endpoint_id = $1 ORDER BY delivery_id, attempt",
+        )
+        .bind_id(endpoint_id)
+        .fetch_all()
+        .await?;
+    let log = rows
+        .iter()
+        .map(|row| Ok((row.get("attempt")?, row.get("status")?, row.get("problem")?, row.get("response")?)));
+    log.collect()
+}

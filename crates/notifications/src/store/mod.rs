@@ -2,6 +2,8 @@
 
 pub(crate) mod codes;
 pub(crate) mod deliveries;
+#[cfg(test)]
+pub(crate) mod dump;
 pub(crate) mod endpoints;
 pub(crate) mod mailbox;
 pub(crate) mod messages;
