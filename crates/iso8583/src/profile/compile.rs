@@ -273,8 +273,8 @@ fn framing(raw: &RawFraming) -> Checked<Framing> {
         return wrong("framing.header", "does not go with header-first-byte");
     }
     let max = raw.max.unwrap_or(crate::framing::DEFAULT_MAX_MESSAGE_BYTES as u32);
-    if max as usize > MAX_MESSAGE_BYTES {
-        return wrong("framing.max", format!("is more than {MAX_MESSAGE_BYTES}"));
+    if max == 0 || max as usize > MAX_MESSAGE_BYTES {
+        return wrong("framing.max", format!("is not in 1..={MAX_MESSAGE_BYTES}"));
     }
     let base = Framing::binary(2).with_reserved(raw.reserved).with_max(max as usize);
     if base.reserved != raw.reserved {
