@@ -36,6 +36,9 @@ const CHASSIS: &str = "chassis";
 /// Module name of the service's tables.
 const SERVICE: &str = "service";
 
+/// Tries to make the chassis's own book while others do the same: each round at least one of them succeeds.
+const OPEN_TRIES_MAX: u32 = 20;
+
 const BOOK_OF_MIGRATIONS: &str = "
 CREATE TABLE IF NOT EXISTS bursar_schema_lock (
     id BIGINT PRIMARY KEY,
@@ -107,11 +110,16 @@ async fn open_book(db: &Db) -> Result<(), DbError> {
             })
             .await;
         match opened {
-            // Two processes that make the same table at once collide in PostgreSQL's catalogue despite IF NOT EXISTS.
-            Err(error) if error.is_unique_violation() && tries < 5 => {}
+            Err(error) if met_another(&error) && tries < OPEN_TRIES_MAX => {}
             other => return other,
         }
     }
+}
+
+/// Whether two processes made the same table at once: they collide in PostgreSQL's catalogue despite IF NOT EXISTS,
+/// as a unique violation there or as "relation already exists".
+fn met_another(error: &DbError) -> bool {
+    error.is_unique_violation() || matches!(error, DbError::Statement { code, .. } if code == "42P07")
 }
 
 /// The first of `migrations` that was not applied yet, after a check of those that were.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bursar_types::{Entropy as _, OsEntropy};
 use futures::future::BoxFuture;
+use sqlx::PgPool;
 use tokio::time::Instant;
 
 use super::error::{DbError, Retry, classify};
@@ -31,6 +32,9 @@ pub enum Isolation {
     /// Each statement sees what is committed by then. For transactions that lock the rows they decide on.
     ReadCommitted,
 }
+
+/// How a consistent view of PostgreSQL begins.
+const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 impl Isolation {
     fn begin(self) -> &'static str {
@@ -152,22 +156,7 @@ impl Db {
     }
 
     async fn begin<'env>(&self, mode: Mode) -> Result<Tx<'env>, (DbError, Retry)> {
-        let begin = async {
-            Ok(match (&*self.pools, mode) {
-                (Pools::Postgres(pool), Mode::Write(isolation)) => {
-                    Connection::Postgres(pool.begin_with(isolation.begin()).await?)
-                }
-                (Pools::Postgres(pool), Mode::Read) => Connection::Postgres(
-                    pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
-                ),
-                (Pools::Sqlite { writer, .. }, Mode::Write(_)) => {
-                    Connection::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
-                }
-                (Pools::Sqlite { readers, .. }, Mode::Read) => {
-                    Connection::Sqlite(readers.begin_with("BEGIN DEFERRED").await?)
-                }
-            })
-        };
+        let begin = self.start(mode);
         let begun = match Deadline::current() {
             Some(deadline) => tokio::time::timeout_at(deadline.instant(), begin)
                 .await
@@ -175,6 +164,19 @@ impl Db {
             None => begin.await,
         };
         begun.map(Tx::new).map_err(classify)
+    }
+
+    async fn start(&self, mode: Mode) -> Result<Connection, sqlx::Error> {
+        match (&*self.pools, mode) {
+            (Pools::Postgres(pool), Mode::Write(isolation)) => begin_postgres(pool, isolation.begin()).await,
+            (Pools::Postgres(pool), Mode::Read) => begin_postgres(pool, READ).await,
+            (Pools::Sqlite { writer, .. }, Mode::Write(_)) => {
+                writer.begin_with("BEGIN IMMEDIATE").await.map(Connection::Sqlite)
+            }
+            (Pools::Sqlite { readers, .. }, Mode::Read) => {
+                readers.begin_with("BEGIN DEFERRED").await.map(Connection::Sqlite)
+            }
+        }
     }
 
     async fn finish(&self, mode: Mode, mut tx: Tx<'_>) -> Result<(), (DbError, Retry)> {
@@ -202,6 +204,20 @@ impl Db {
             hook();
         }
         Ok(())
+    }
+}
+
+/// Begins in a task of its own, which comes to its end also if nobody waits for it any more: sqlx 0.9 gives a
+/// connection whose `BEGIN` was sent and not yet answered back to the pool without a rollback, and whoever gets it
+/// next would work in the transaction of another, at another's isolation.
+async fn begin_postgres(pool: &PgPool, begin: &'static str) -> Result<Connection, sqlx::Error> {
+    let pool = pool.clone();
+    #[allow(clippy::disallowed_methods)] // ends by itself, within the pool's time-out and the statement's
+    let task = tokio::spawn(async move { pool.begin_with(begin).await });
+    match task.await {
+        Ok(begun) => begun.map(Connection::Postgres),
+        // The runtime stops.
+        Err(_) => Err(sqlx::Error::PoolClosed),
     }
 }
 

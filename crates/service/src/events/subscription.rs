@@ -177,6 +177,8 @@ impl Subscription {
                 }
             }
             let ready = *self.head.borrow() > self.position && self.credit > 0;
+            let noting = !self.consumer.is_empty() && self.durable > self.registered;
+            let note_at = self.registered_at + REGISTER_EVERY;
             tokio::select! {
                 biased;
                 said = messages.next() => match said {
@@ -189,6 +191,7 @@ impl Subscription {
                     return Err(stopping());
                 },
                 () = tokio::time::sleep_until(heartbeat), if !ready => {}
+                () = tokio::time::sleep_until(note_at), if noting && !ready => {}
             }
             self.note_durable(false).await;
         }

@@ -42,9 +42,14 @@ async fn flaky_proxy(server: SocketAddr, dice: Arc<Dice>, broken: Arc<AtomicU32>
     address
 }
 
-/// Runs the consumer and kills it, again and again, until told to let it be; returns how often.
-async fn run_and_kill(db: Db, address: SocketAddr, dice: Arc<Dice>, calm: Arc<AtomicBool>) -> u32 {
-    let mut kills = 0;
+/// Runs the consumer and kills it, again and again, until told to let it be.
+async fn run_and_kill(
+    db: Db,
+    address: SocketAddr,
+    dice: Arc<Dice>,
+    calm: Arc<AtomicBool>,
+    kills: Arc<AtomicU32>,
+) {
     loop {
         let dice_of_handler = Arc::clone(&dice);
         let calm_of_handler = Arc::clone(&calm);
@@ -74,12 +79,12 @@ async fn run_and_kill(db: Db, address: SocketAddr, dice: Arc<Dice>, calm: Arc<At
         if calm.load(Ordering::SeqCst) {
             // The rest in peace; the caller ends it.
             task.await.unwrap();
-            return kills;
+            return;
         }
         tokio::time::sleep(Duration::from_millis(5) + dice.micros(150_000)).await;
         task.abort();
         let _ = task.await;
-        kills += 1;
+        kills.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -88,16 +93,14 @@ on_both_databases! {
         let seed = seed();
         let dice = Arc::new(Dice::new(seed));
         let served = Arc::new(Served::start(database.open(SCHEMA).await).await);
-        let db = database.another().await.open(SCHEMA).await;
+        let own = database.another().await;
+        let db = own.open(SCHEMA).await;
         let (broken, calm) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
         let address = flaky_proxy(served.address, Arc::clone(&dice), Arc::clone(&broken)).await;
-        let killer = {
-            let (db, dice, calm) = (db.clone(), Arc::clone(&dice), Arc::clone(&calm));
-            let kills = Arc::new(AtomicU32::new(0));
-            let counted = Arc::clone(&kills);
-            let task = tokio::spawn(async move { counted.store(run_and_kill(db, address, dice, calm).await, Ordering::SeqCst) });
-            (task, kills)
-        };
+        let kills = Arc::new(AtomicU32::new(0));
+        let (dice_of_killer, calm_of_killer) = (Arc::clone(&dice), Arc::clone(&calm));
+        let killer =
+            tokio::spawn(run_and_kill(db.clone(), address, dice_of_killer, calm_of_killer, Arc::clone(&kills)));
         join_all(SUBJECTS.iter().map(|subject| {
             let (served, dice) = (Arc::clone(&served), Arc::clone(&dice));
             async move {
@@ -112,7 +115,7 @@ on_both_databases! {
 
         let all = SUBJECTS.len() * usize::try_from(EVENTS_EACH).unwrap();
         eventually("every event applied", async || notes(&db).await.len() >= all).await;
-        killer.0.abort();
+        killer.abort();
         let noted = notes(&db).await;
         assert_eq!(noted.len(), all);
         for subject in SUBJECTS {
@@ -120,7 +123,8 @@ on_both_databases! {
             assert_eq!(numbers, (1..=EVENTS_EACH).collect::<Vec<_>>(), "{subject} in order");
             assert_eq!(counter(&db, subject).await, EVENTS_EACH);
         }
-        println!("{} connections broken", broken.load(Ordering::SeqCst));
-        assert!(broken.load(Ordering::SeqCst) >= 5, "the connections did not break often enough to prove anything");
+        let (broken, kills) = (broken.load(Ordering::SeqCst), kills.load(Ordering::SeqCst));
+        println!("{broken} connections broken, {kills} consumers killed");
+        assert!(broken >= 5 && kills >= 10, "{broken} breaks and {kills} kills prove little");
     }
 }

@@ -82,7 +82,8 @@ async fn position(served: &Served) -> i64 {
 on_both_databases! {
     async fn events_are_applied_once_in_order_across_restarts(database: TestDatabase) {
         let served = Served::start(database.open(SCHEMA).await).await;
-        let db = database.another().await.open(SCHEMA).await;
+        let own = database.another().await;
+        let db = own.open(SCHEMA).await;
         let faults = Arc::new(Faults::default());
         publish_all(&served.db, &served.log, &["a", "b"], 3).await;
         let first = consume(&db, &served, &faults);
@@ -98,7 +99,8 @@ on_both_databases! {
 
     async fn a_poison_event_is_parked_with_what_follows_it_and_nothing_else(database: TestDatabase) {
         let served = Served::start(database.open(SCHEMA).await).await;
-        let db = database.another().await.open(SCHEMA).await;
+        let own = database.another().await;
+        let db = own.open(SCHEMA).await;
         let faults = Arc::new(Faults::default());
         faults.poison.store(true, Ordering::SeqCst);
         publish_all(&served.db, &served.log, &["a", "b"], 4).await;
@@ -128,7 +130,8 @@ on_both_databases! {
 
     async fn a_handler_that_panics_parks_the_event(database: TestDatabase) {
         let served = Served::start(database.open(SCHEMA).await).await;
-        let db = database.another().await.open(SCHEMA).await;
+        let own = database.another().await;
+        let db = own.open(SCHEMA).await;
         let faults = Arc::new(Faults::default());
         faults.panic.store(true, Ordering::SeqCst);
         publish_all(&served.db, &served.log, &["a", "b"], 2).await;
@@ -140,7 +143,8 @@ on_both_databases! {
 
     async fn what_may_pass_is_waited_for_and_never_parked(database: TestDatabase) {
         let served = Served::start(database.open(SCHEMA).await).await;
-        let db = database.another().await.open(SCHEMA).await;
+        let own = database.another().await;
+        let db = own.open(SCHEMA).await;
         let faults = Arc::new(Faults::default());
         faults.away.store(true, Ordering::SeqCst);
         publish_all(&served.db, &served.log, &["a"], 3).await;
@@ -174,14 +178,16 @@ on_both_databases! {
 
     async fn a_log_that_was_rolled_back_is_not_followed(database: TestDatabase) {
         let served = Served::start(database.open(SCHEMA).await).await;
-        let db = database.another().await.open(SCHEMA).await;
+        let own = database.another().await;
+        let db = own.open(SCHEMA).await;
         let faults = Arc::new(Faults::default());
         publish_all(&served.db, &served.log, &["a"], 3).await;
         let task = consume(&db, &served, &faults);
         eventually("three", async || noted(&db).await == "a1 a2 a3").await;
         task.abort();
         // As after a restore: another log, younger than the consumer, that goes on differently.
-        let restored = Served::start(database.another().await.open(SCHEMA).await).await;
+        let other = database.another().await;
+        let restored = Served::start(other.open(SCHEMA).await).await;
         publish_all(&restored.db, &restored.log, &["x"], 5).await;
         let task = consume(&db, &restored, &faults);
         tokio::time::sleep(Duration::from_millis(700)).await;
