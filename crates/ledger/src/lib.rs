@@ -1,1 +1,29 @@
-//! The ledger process: journal, batching, projections, sagas and gRPC around bursar-ledger-engine.
+//! The ledger process: journal, batching, projections, sagas and gRPC around `bursar-ledger-engine`.
+//!
+//! A call becomes a command ([`grpc`]), the one writer of the shard decides it in memory and appends it with others
+//! to the journal ([`writer`], [`journal`]), and only then is it answered. Behind that, projections make rows and
+//! events of what happened ([`project`]); they answer queries and decide nothing. [`store`] has all the SQL.
+//!
+//! Nothing here knows card numbers, and nothing but the engine knows what may be paid.
+
+mod config;
+mod customers;
+mod derive;
+mod disclosure;
+mod error;
+mod grpc;
+mod issue;
+mod journal;
+mod peers;
+mod program;
+mod project;
+mod proof;
+mod start;
+mod store;
+mod verify;
+mod wire;
+mod writer;
+
+pub use config::{Config, LeaseConfig, ProgramConfig, ProgramIdText, WriterConfig};
+pub use error::LedgerError;
+pub use start::spec;

@@ -1,0 +1,218 @@
+//! The issue of a card: journaled here, made by the vault, completed here. Every step can be taken again, so after a
+//! crash anywhere in between the background loop goes on where it stood.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bursar_ledger_engine::{
+    Action, Actor, Card, CardExpiry, CardStage, Command, MaskedPan, Name, Note, Outcome, RequestCard,
+};
+use bursar_types::id::{AccountId, CardId, CardProductId, CustomerId};
+use bursar_types::{Failure as _, RequestId, Timestamp, TypedId as _};
+
+use crate::derive;
+use crate::error::LedgerError;
+use crate::journal::Fingerprint;
+use crate::peers::{NumberAnswer, NumberWanted, Peers};
+use crate::program::itself;
+use crate::project::{CardRecord, Known};
+use crate::store::read;
+use crate::writer::{Handle, Order};
+
+/// KYC level a card needs; products may ask for more.
+const KYC_LEVEL_MIN: u8 = 1;
+/// First wait before the vault is asked again; doubles to [`WAIT_MAX`].
+const WAIT_FIRST: Duration = Duration::from_millis(50);
+const WAIT_MAX: Duration = Duration::from_secs(1);
+/// A card that is so young is still in the hands of the call that asked for it.
+const RESUME_AFTER: Duration = Duration::from_secs(2);
+/// Cards that one turn of the background loop looks at.
+const RESUME_MAX: i64 = 100;
+/// Time between turns of the background loop.
+const RESUME_EVERY: Duration = Duration::from_millis(1_000);
+
+/// Issues cards.
+#[derive(Clone, Debug)]
+pub(crate) struct Issuer {
+    pub(crate) handle: Handle,
+    pub(crate) peers: Arc<dyn Peers>,
+}
+
+/// What a customer asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) request_id: RequestId,
+    pub(crate) actor: Actor,
+    pub(crate) customer: CustomerId,
+    pub(crate) account: AccountId,
+    pub(crate) product: CardProductId,
+    pub(crate) body: (Fingerprint, Vec<&'static str>),
+}
+
+impl Issuer {
+    /// How the customer stands; an error unless ACTIVE with KYC level 1.
+    pub(crate) async fn verified_level(&self, customer: CustomerId) -> Result<u8, LedgerError> {
+        let facts = self.peers.customer(customer).await?;
+        let level = u8::try_from(facts.kyc_level).unwrap_or(0);
+        if facts.active && level >= KYC_LEVEL_MIN {
+            return Ok(level);
+        }
+        Err(LedgerError::Kyc { wanted: KYC_LEVEL_MIN, state: facts.state, level: facts.kyc_level })
+    }
+
+    /// Issues a card and waits until the vault has made its number.
+    pub(crate) async fn issue(&self, wish: Wish) -> Result<(CardRecord, Known), LedgerError> {
+        let kyc_level = match self.verified_level(wish.customer).await {
+            Ok(level) => level,
+            // The first call may have come through before the customer lost their standing: then it counts.
+            Err(error) if self.is_known(wish.request_id).await? => {
+                tracing::debug!(%error, "a repeated request for a card");
+                0
+            }
+            Err(error) => return Err(error),
+        };
+        let order = RequestCard {
+            card: self.handle.shared.ids.next(),
+            product: wish.product,
+            account: wish.account,
+            customer: wish.customer,
+            kyc_level,
+            single_use: false,
+            merchant_lock: None,
+            channel: Name::default(),
+        };
+        let action = Action::RequestCard(Box::new(order));
+        let command = Command { request_id: wish.request_id, actor: wish.actor, action };
+        let order = Order { command, body: Some(wish.body), proof: None };
+        let answer = self.handle.submit(order).await?;
+        let Outcome::Card { card, .. } = answer.known.outcome else {
+            return Err(LedgerError::Internal("a request for a card has another outcome".into()));
+        };
+        let position = self.complete(card).await?;
+        self.handle.projected(position.max(answer.known.position)).await?;
+        let record = read::card(&self.handle.shared.db, self.handle.shared.shard, card).await?;
+        let record = record.ok_or(LedgerError::NotFound("card"))?;
+        match record.card.stage {
+            CardStage::Closed(bursar_ledger_engine::CloseReason::IssueFailed) => {
+                let why = record.steps.last().map(|step| step.transition.reason.to_string());
+                Err(LedgerError::IssueFailed(why.unwrap_or_default()))
+            }
+            _ => Ok((record, answer.known)),
+        }
+    }
+
+    async fn is_known(&self, id: RequestId) -> Result<bool, LedgerError> {
+        self.handle.settled(0).await?;
+        let found = read::request(&self.handle.shared.db, self.handle.shared.shard, id).await?;
+        Ok(matches!(found, read::Lookup::Used(..)))
+    }
+
+    /// Asks the vault until the card is made or never will be. Returns the position of the end.
+    async fn complete(&self, id: CardId) -> Result<i64, LedgerError> {
+        let mut wait = WAIT_FIRST;
+        loop {
+            match self.step(id).await {
+                Ok(position) => return Ok(position),
+                // What may pass is waited for; the call's deadline bounds it from outside.
+                Err(error) if error.reason().retryable() => {
+                    tracing::info!(%error, card = %id, "the card's issue will go on");
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(WAIT_MAX);
+        }
+    }
+
+    /// The rest of a card's issue, once.
+    async fn step(&self, id: CardId) -> Result<i64, LedgerError> {
+        let look = self.handle.read(move |engine, position| {
+            let card = engine.card(id)?;
+            let version = engine.product(card.product).iter().find(|v| v.version == card.product_version)?;
+            let zone = engine.program().map_or(0, |program| program.zone.minutes());
+            Some((card.clone(), version.spec.clone(), zone, position))
+        });
+        let Some((card, spec, zone, position)) = look.await? else {
+            return Err(LedgerError::NotFound("card"));
+        };
+        if card.stage != CardStage::Issuing {
+            return Ok(position);
+        }
+        let (year, month) = expiry(card.requested_at, zone, spec.validity_months)
+            .ok_or_else(|| LedgerError::Internal("the card's expiry is outside the calendar".into()))?;
+        let wanted = NumberWanted {
+            request_id: derive::request_id("bursar.ledger.card-number", &[card.id.as_uuid().as_bytes()]),
+            card: card.id,
+            customer: card.customer,
+            bin_range: spec.bin_range.to_string(),
+            year,
+            month,
+        };
+        let action = match self.peers.number(wanted).await? {
+            NumberAnswer::Made { masked_pan, month, year } => made(&card, &masked_pan, month, year)?,
+            NumberAnswer::Never(reason) => Action::FailCardIssue { card: id, reason: note(&reason) },
+        };
+        let request_id = derive::request_id("bursar.ledger.card-issued", &[card.id.as_uuid().as_bytes()]);
+        let command = Command { request_id, actor: itself(), action };
+        Ok(self.handle.submit(Order::internal(command)).await?.known.position)
+    }
+
+    /// One turn of the background loop: goes on with cards whose call is gone.
+    pub(crate) async fn resume(self) -> Result<(), LedgerError> {
+        self.handle.ready().await;
+        let shared = &self.handle.shared;
+        for record in read::issuing(&shared.db, shared.shard, RESUME_MAX).await? {
+            if shared.clock.now().since(record.card.requested_at) >= RESUME_AFTER {
+                self.step(record.card.id).await?;
+                tracing::info!(card = %record.card.id, "the issue of a card was resumed");
+            }
+        }
+        tokio::time::sleep(RESUME_EVERY).await;
+        Ok(())
+    }
+}
+
+fn made(card: &Card, masked_pan: &str, month: i32, year: i32) -> Result<Action, LedgerError> {
+    let wrong = || LedgerError::Internal("the vault's answer is not a card".into());
+    let expiry = u16::try_from(year).ok().zip(u8::try_from(month).ok());
+    let expiry = expiry.and_then(|(year, month)| CardExpiry::new(year, month)).ok_or_else(wrong)?;
+    let masked_pan = MaskedPan::new(masked_pan).map_err(|_| wrong())?;
+    Ok(Action::CompleteCardIssue { card: card.id, masked_pan, expiry })
+}
+
+/// As much of a text as a note holds.
+pub(crate) fn note(text: &str) -> Note {
+    let clean: String = text.chars().filter(|character| !character.is_control()).collect();
+    let mut end = clean.len().min(256);
+    while !clean.is_char_boundary(end) {
+        end -= 1;
+    }
+    Note::new(&clean[..end]).unwrap_or_default()
+}
+
+/// The last month of a card that was asked for at `at`: it follows from the request, so every try is the same.
+fn expiry(at: Timestamp, zone_minutes: i16, validity_months: u16) -> Option<(u16, u8)> {
+    let offset = jiff::tz::Offset::from_seconds(i32::from(zone_minutes) * 60).ok()?;
+    let date = offset.to_datetime(jiff::Timestamp::from_microsecond(at.as_micros()).ok()?).date();
+    let months = i32::from(date.year()) * 12 + i32::from(date.month()) - 1 + i32::from(validity_months);
+    Some((u16::try_from(months / 12).ok()?, u8::try_from(months % 12 + 1).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_expiry_follows_from_the_request_in_the_programs_zone() {
+        // 2026-12-31T23:30Z is already January in China.
+        let at = Timestamp::from_micros(1_798_759_800_000_000);
+        assert_eq!(expiry(at, 0, 36), Some((2029, 12)));
+        assert_eq!(expiry(at, 480, 36), Some((2030, 1)));
+    }
+
+    #[test]
+    fn a_note_is_cut_between_characters() {
+        assert_eq!(note(&"汉".repeat(100)).as_str().len(), 255);
+        assert_eq!(note("a\nb").as_str(), "ab");
+    }
+}

@@ -1,0 +1,21 @@
+//! The projections: rows that answer queries, made from the journal by one projector, in bulk, with the position they
+//! have reached. They decide nothing, and can be made again.
+
+pub(crate) mod controls;
+mod events;
+mod model;
+mod projector;
+pub(crate) mod public;
+mod records;
+mod source;
+mod step;
+
+pub(crate) use events::EventRow;
+pub(crate) use model::{Dirty, Model, Wants};
+pub(crate) use projector::{Projector, Reached};
+pub(crate) use records::{
+    AccountRecord, CardRecord, EntryRecord, HoldRecord, PaymentRecord, ProductRecord, TopUpRecord,
+    TransferRecord, change_text_of,
+};
+pub(crate) use source::JournalEvents;
+pub(crate) use step::{Batch, Decided, Known, Step};

@@ -1,0 +1,152 @@
+//! The one writer of the projections: takes decided batches in order, as many as wait, and writes them together.
+
+use std::sync::Arc;
+
+use bursar_service::db::Db;
+use bursar_types::id::ProgramId;
+use tokio::sync::{mpsc, watch};
+
+use super::model::Model;
+use super::step::Batch;
+use crate::error::LedgerError;
+use crate::store::projection::{self, Progress};
+
+/// Commands written in one transaction: bounds how long the journal waits for SQLite's one writer.
+const COMMANDS_MAX: usize = 2_000;
+/// Rows kept in memory between transactions; beyond it they are read again when wanted.
+const KEPT_ROWS_MAX: usize = 200_000;
+
+/// How far the projections are, for those who wait.
+#[derive(Debug)]
+pub(crate) struct Reached {
+    progress: watch::Sender<(i64, i64)>,
+    event_head: watch::Sender<i64>,
+}
+
+impl Default for Reached {
+    fn default() -> Self {
+        Self { progress: watch::Sender::new((0, 0)), event_head: watch::Sender::new(0) }
+    }
+}
+
+impl Reached {
+    /// Tells that the projections have reached this row, position and event. They never go back.
+    pub(crate) fn move_to(&self, sequence: i64, position: i64, event_position: i64) {
+        self.progress.send_if_modified(|at| {
+            let moved = sequence > at.0;
+            *at = (sequence.max(at.0), position.max(at.1));
+            moved
+        });
+        self.event_head.send_if_modified(|at| {
+            let moved = event_position > *at;
+            *at = event_position.max(*at);
+            moved
+        });
+    }
+
+    /// Last row of the journal that is in the projections.
+    pub(crate) fn sequence(&self) -> i64 {
+        self.progress.borrow().0
+    }
+
+    /// Last position that is in the projections.
+    pub(crate) fn position(&self) -> i64 {
+        self.progress.borrow().1
+    }
+
+    /// Waits until `position` is in the projections. Bound it with the call's deadline.
+    pub(crate) async fn wait_for(&self, position: i64) {
+        // The sender lives as long as self, so this cannot fail.
+        let _ = self.progress.subscribe().wait_for(|at| at.1 >= position).await;
+    }
+
+    /// The last position of the event log.
+    pub(crate) fn events(&self) -> watch::Receiver<i64> {
+        self.event_head.subscribe()
+    }
+}
+
+/// Writes batches into the projections until its channel ends.
+#[derive(Debug)]
+pub(crate) struct Projector {
+    db: Db,
+    model: Model,
+    batches: mpsc::Receiver<Batch>,
+    reached: Arc<Reached>,
+}
+
+impl Projector {
+    /// A projector that goes on from `progress`.
+    pub(crate) fn new(
+        db: Db,
+        shard: ProgramId,
+        progress: &Progress,
+        batches: mpsc::Receiver<Batch>,
+        reached: Arc<Reached>,
+    ) -> Self {
+        let mut model = Model::empty(shard);
+        model.sequence = progress.sequence;
+        model.position = progress.position;
+        model.event_position = progress.event_position;
+        Self { db, model, batches, reached }
+    }
+
+    /// Works until the channel of batches ends, all of them written.
+    ///
+    /// # Errors
+    /// Why the projections could not be written: the owner drops its state and begins again.
+    pub(crate) async fn run(mut self) -> Result<(), LedgerError> {
+        let mut waiting = Vec::new();
+        while let Some(batch) = self.batches.recv().await {
+            let mut commands = batch.steps.len();
+            waiting.push(batch);
+            while commands < COMMANDS_MAX {
+                let Ok(batch) = self.batches.try_recv() else { break };
+                commands += batch.steps.len();
+                waiting.push(batch);
+            }
+            self.write(&waiting).await?;
+            waiting.clear();
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, batches: &[Batch]) -> Result<(), LedgerError> {
+        let from = self.model.sequence;
+        self.fetch(batches).await?;
+        for batch in batches {
+            self.model.apply(batch).map_err(|misfit| LedgerError::Damaged(misfit.to_string()))?;
+        }
+        if !projection::flush(&self.db, &self.model, from).await? {
+            return Err(LedgerError::NotOwner);
+        }
+        let written = self.model.written(KEPT_ROWS_MAX);
+        metrics::counter!("bursar_ledger_projected_rows_total").increment(written);
+        self.reached.move_to(self.model.sequence, self.model.position, self.model.event_position);
+        metrics::gauge!("bursar_ledger_projected_position").set(self.model.position as f64);
+        metrics::gauge!("bursar_events_head_position").set(self.model.event_position as f64);
+        Ok(())
+    }
+
+    /// Reads the rows that the batches need: payments first, for they name cards and accounts.
+    async fn fetch(&mut self, batches: &[Batch]) -> Result<(), LedgerError> {
+        for _ in 0..2 {
+            let wants = self.model.wants(batches);
+            if wants.is_empty() {
+                break;
+            }
+            let shard = self.model.shard;
+            let read = self.db.read(|tx| {
+                let wants = &wants;
+                Box::pin(async move {
+                    let mut found = Model::empty(shard);
+                    projection::give(tx, &mut found, wants).await?;
+                    Ok::<_, LedgerError>(found)
+                })
+            });
+            let found = read.await?;
+            self.model.adopt(found);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! The journal's rows.
+
+use bursar_service::db::{Db, DbError, Isolation, Tx};
+use bursar_types::id::ProgramId;
+
+use crate::journal::{Head, Row};
+
+/// What became of an append that the database answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Appended {
+    /// It is durable.
+    Yes,
+    /// The lease has another epoch, or the journal another end: somebody else owns the shard.
+    Fenced,
+}
+
+/// Rows of one page while the journal is read.
+pub(crate) const PAGE_ROWS: i64 = 256;
+
+/// Appends `row`, if the lease still has its epoch and the journal still ends right before it: one short transaction.
+///
+/// The update of the lease's row takes its lock, so a take-over comes wholly before (then nothing is written) or
+/// wholly after (then the new owner sees the row).
+pub(crate) async fn append(db: &Db, shard: ProgramId, row: &Row) -> Result<Appended, DbError> {
+    db.write_at(Isolation::ReadCommitted, |tx| {
+        Box::pin(async move {
+            let owned = tx
+                .query("UPDATE shard_lease SET head = $3 WHERE shard = $1 AND epoch = $2 AND head = $4")
+                .bind_id(shard)
+                .bind(row.epoch)
+                .bind(row.sequence)
+                .bind(row.sequence - 1)
+                .execute()
+                .await?;
+            if owned != 1 {
+                return Ok(Appended::Fenced);
+            }
+            tx.query(
+                "INSERT INTO journal
+                 (shard, sequence, epoch, time, first_position, count, entry, previous, hash)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            )
+            .bind_id(shard)
+            .bind(row.sequence)
+            .bind(row.epoch)
+            .bind(row.time)
+            .bind(row.first_position)
+            .bind(row.count)
+            .bind(&row.entry)
+            .bind(row.previous)
+            .bind(row.hash)
+            .execute()
+            .await?;
+            Ok(Appended::Yes)
+        })
+    })
+    .await
+}
+
+fn row(row: &bursar_service::db::Row) -> Result<Row, DbError> {
+    Ok(Row {
+        sequence: row.get("sequence")?,
+        epoch: row.get("epoch")?,
+        time: row.get("time")?,
+        first_position: row.get("first_position")?,
+        count: row.get("count")?,
+        entry: row.get("entry")?,
+        previous: row.get("previous")?,
+        hash: row.get("hash")?,
+    })
+}
+
+/// The rows after `sequence`, in order, at most [`PAGE_ROWS`].
+pub(crate) async fn page(db: &Db, shard: ProgramId, after: i64) -> Result<Vec<Row>, DbError> {
+    db.read(|tx| Box::pin(page_in(tx, shard, after))).await
+}
+
+/// As [`page`], on the view of a transaction.
+pub(crate) async fn page_in(tx: &mut Tx<'_>, shard: ProgramId, after: i64) -> Result<Vec<Row>, DbError> {
+    let rows = tx
+        .query(
+            "SELECT sequence, epoch, time, first_position, count, entry, previous, hash FROM journal
+             WHERE shard = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+        )
+        .bind_id(shard)
+        .bind(after)
+        .bind(PAGE_ROWS)
+        .fetch_all()
+        .await?;
+    rows.iter().map(row).collect()
+}
+
+/// One row.
+pub(crate) async fn one(tx: &mut Tx<'_>, shard: ProgramId, sequence: i64) -> Result<Option<Row>, DbError> {
+    let found = tx
+        .query(
+            "SELECT sequence, epoch, time, first_position, count, entry, previous, hash FROM journal
+             WHERE shard = $1 AND sequence = $2",
+        )
+        .bind_id(shard)
+        .bind(sequence)
+        .fetch_optional()
+        .await?;
+    found.as_ref().map(row).transpose()
+}
+
+/// The end of the journal as of row `sequence`.
+pub(crate) async fn head_at(db: &Db, shard: ProgramId, sequence: i64) -> Result<Option<Head>, DbError> {
+    if sequence == 0 {
+        return Ok(Some(Head::empty()));
+    }
+    db.read(|tx| Box::pin(async move { Ok(one(tx, shard, sequence).await?.as_ref().map(Head::after)) })).await
+}

@@ -1,0 +1,12 @@
+//! All the SQL of the ledger.
+
+mod schema;
+
+pub(crate) mod checkpoint;
+pub(crate) mod inbox;
+pub(crate) mod journal;
+pub(crate) mod lease;
+pub(crate) mod projection;
+pub(crate) mod read;
+
+pub(crate) use schema::MIGRATIONS;

@@ -1,0 +1,182 @@
+//! How everyone else reaches the writer.
+
+use std::sync::Arc;
+
+use bursar_ledger_engine::Engine;
+use bursar_service::db::Db;
+use bursar_service::deadline::Deadline;
+use bursar_types::id::ProgramId;
+use bursar_types::{Clock, Entropy, IdSource};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Answer, Order, Request, Said};
+use crate::config::Config;
+use crate::error::LedgerError;
+use crate::journal::{Entry, Fingerprint};
+use crate::project::{Decided, Reached};
+use crate::store::read::{self, Lookup};
+
+/// Times a command is sent back to look its request id up, before the caller is asked to come again: each means that
+/// sixteen thousand commands went by during one look-up.
+const LOOKUPS_MAX: usize = 8;
+
+/// What all parts of the process share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The shard: the program.
+    pub(crate) shard: ProgramId,
+    pub(crate) db: Db,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) ids: IdSource,
+    pub(crate) config: Config,
+    /// How far the projections are.
+    pub(crate) reached: Arc<Reached>,
+    /// The writer's queue, while this process owns the shard.
+    pub(crate) queue: watch::Sender<Option<mpsc::Sender<Request>>>,
+}
+
+impl Shared {
+    /// What a process shares that owns nothing yet.
+    pub(crate) fn new(
+        db: Db,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        ids: IdSource,
+        config: Config,
+    ) -> Self {
+        let shard = config.program.id.0;
+        let queue = watch::Sender::new(None);
+        Self { shard, db, clock, entropy, ids, config, reached: Arc::default(), queue }
+    }
+}
+
+/// Sends commands and reads to the writer. Clones reach the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Handle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// Waits until this process owns the shard and has loaded it.
+    pub(crate) async fn ready(&self) {
+        // The sender lives as long as self, so this cannot fail.
+        let _ = self.shared.queue.subscribe().wait_for(Option::is_some).await;
+    }
+
+    fn queue(&self) -> Result<mpsc::Sender<Request>, LedgerError> {
+        self.shared.queue.borrow().clone().ok_or(LedgerError::NotOwner)
+    }
+
+    /// Has a command decided, and waits until it is durable. The same request id gives the same answer for ever.
+    ///
+    /// # Errors
+    /// A refusal (nothing changed); overload; that another process owns the shard; or that the outcome is not known,
+    /// which asking again with the same request id tells.
+    pub(crate) async fn submit(&self, order: Order) -> Result<Answer, LedgerError> {
+        let mut unknown_up_to = None;
+        for _ in 0..LOOKUPS_MAX {
+            let (reply, said) = oneshot::channel();
+            let request = Request::Decide { order: Box::new(order.clone()), unknown_up_to, reply };
+            self.queue()?.try_send(request).map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => LedgerError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => LedgerError::NotOwner,
+            })?;
+            match bounded(said).await? {
+                // The writer dropped it with its state.
+                Err(_) => return Err(LedgerError::OutcomeUnknown),
+                Ok(said) => match said? {
+                    Said::Answer(answer) => return Ok(answer),
+                    Said::LookUp => {}
+                },
+            }
+            match read::request(&self.shared.db, self.shared.shard, order.command.request_id).await? {
+                Lookup::NotUpTo(sequence) => unknown_up_to = Some(sequence),
+                Lookup::Used(used, row) => return repeated(&order, used.digest, used.ordinal, &row),
+            }
+        }
+        Err(LedgerError::Overloaded)
+    }
+
+    /// Reads the state in memory. What it sees is durable: nothing read can be undone.
+    ///
+    /// # Errors
+    /// Overload, or that another process owns the shard.
+    pub(crate) async fn read<T, F>(&self, look: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Engine, i64) -> T + Send + 'static,
+    {
+        let (reply, found) = oneshot::channel();
+        let read = Box::new(move |engine: &Engine, position: i64| {
+            let value = look(engine, position);
+            Box::new(move || {
+                // The caller may have gone; nobody misses the answer then.
+                let _ = reply.send(value);
+            }) as super::Release
+        });
+        self.queue()?.try_send(Request::Read(read)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => LedgerError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => LedgerError::NotOwner,
+        })?;
+        bounded(found).await?.map_err(|_| LedgerError::NotOwner)
+    }
+
+    /// Waits until the projections hold everything that was durable when this was called, and also `at_least`.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotYet`] if they do not by the call's deadline, and as [`read`](Self::read).
+    pub(crate) async fn settled(&self, at_least: i64) -> Result<(), LedgerError> {
+        let head = self.read(|_, position| position).await?;
+        self.projected(head.max(at_least)).await
+    }
+
+    /// Waits until the projections hold `position`.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotYet`] if they do not by the call's deadline.
+    pub(crate) async fn projected(&self, position: i64) -> Result<(), LedgerError> {
+        let reached = &self.shared.reached;
+        match bounded(reached.wait_for(position)).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(LedgerError::NotYet { wanted: position, reached: reached.position() }),
+        }
+    }
+}
+
+/// Waits within the deadline of the call that is being served.
+async fn bounded<F: Future>(work: F) -> Result<F::Output, LedgerError> {
+    match Deadline::current() {
+        Some(deadline) => {
+            tokio::time::timeout_at(deadline.instant(), work).await.map_err(|_| LedgerError::DeadlineExceeded)
+        }
+        None => Ok(work.await),
+    }
+}
+
+/// The first answer to a request id, read from the journal.
+fn repeated(
+    order: &Order,
+    digest: crate::journal::Hash,
+    ordinal: usize,
+    row: &crate::journal::Row,
+) -> Result<Answer, LedgerError> {
+    let mut entry = Entry::decode(&row.entry)?;
+    if ordinal >= entry.records.len() {
+        return Err(LedgerError::Damaged(format!("journal row {} has no command {ordinal}", row.sequence)));
+    }
+    let record = entry.records.swap_remove(ordinal);
+    if let Some((body, names)) = &order.body
+        && body.digest != digest
+    {
+        return Err(reused(body, names, record.body.as_ref()));
+    }
+    let position = row.first_position + i64::try_from(ordinal).unwrap_or(i64::MAX - row.first_position);
+    let known = Decided { position, time: row.time, command: record.command, outcome: record.outcome };
+    Ok(Answer { known: Arc::new(known), repeated: true, payment: None })
+}
+
+/// The error for a request id that was used with another body.
+pub(super) fn reused(body: &Fingerprint, names: &[&'static str], first: Option<&Fingerprint>) -> LedgerError {
+    LedgerError::RequestIdReused { field: first.map_or("", |first| body.difference(names, first)) }
+}

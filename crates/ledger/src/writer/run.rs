@@ -1,0 +1,276 @@
+//! The writer's loop: collect, decide, append, acknowledge.
+
+use std::time::Duration;
+
+use bursar_ledger_engine::{Action, Actor, Command, MAX_TICK, Name, Outcome, Role};
+use bursar_service::db::DbError;
+use bursar_types::RequestId;
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::handle::Shared;
+use super::owner::{JournalStore, projector_gone};
+use super::shard::{Open, Shard, Verdict};
+use super::{Order, Read, Release, Request, Said};
+use crate::error::LedgerError;
+use crate::journal::Head;
+use crate::project::Batch;
+use crate::store::journal::Appended;
+
+/// How often the writer looks whether something is due; the clock may be moved, so it cannot be slept until.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Someone who waits for a batch to be durable.
+enum Waiter {
+    Command(oneshot::Sender<Result<Said, LedgerError>>, Said),
+    Read(Release),
+}
+
+/// A batch on its way to the disk.
+struct InFlight<'a> {
+    append: BoxFuture<'a, Result<Appended, DbError>>,
+    head: Head,
+    batch: Batch,
+    waiters: Vec<Waiter>,
+    since: Instant,
+}
+
+/// The writer of one lease.
+pub(super) struct Writer<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) store: &'a dyn JournalStore,
+    pub(super) epoch: i64,
+    pub(super) shard: Shard,
+    /// The end of what is durable.
+    pub(super) head: Head,
+    pub(super) projector: mpsc::Sender<Batch>,
+    /// Until when the lease certainly holds: reads are not answered beyond it.
+    pub(super) valid_until: watch::Receiver<Instant>,
+}
+
+/// What is being collected.
+struct Collected {
+    open: Open,
+    waiters: Vec<Waiter>,
+}
+
+impl Collected {
+    fn new() -> Self {
+        Self { open: Open::new(), waiters: Vec::new() }
+    }
+}
+
+impl<'a> Writer<'a> {
+    /// Works until `stop`; then decides what is in the queue, makes it durable, and ends.
+    ///
+    /// # Errors
+    /// Why an append did not succeed for certain: the state in memory may be ahead of the journal and must be dropped.
+    pub(super) async fn run(
+        &mut self,
+        mut queue: mpsc::Receiver<Request>,
+        stop: &CancellationToken,
+    ) -> Result<(), LedgerError> {
+        let batch_max = self.shared.config.writer.batch_max;
+        let mut collected = Collected::new();
+        let mut in_flight: Option<InFlight<'a>> = None;
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut requests = Vec::with_capacity(batch_max);
+        let mut open_for_more = true;
+        loop {
+            let room = batch_max.saturating_sub(collected.waiters.len());
+            tokio::select! {
+                biased;
+                appended = appended(&mut in_flight), if in_flight.is_some() => {
+                    if let Some(done) = in_flight.take() {
+                        self.settle(done, appended).await?;
+                    }
+                }
+                count = queue.recv_many(&mut requests, room), if room > 0 && open_for_more => {
+                    open_for_more = count > 0;
+                    for request in requests.drain(..) {
+                        self.take(request, &mut collected);
+                    }
+                }
+                _ = look.tick() => self.look(&mut collected, queue.len()),
+                () = stop.cancelled(), if !queue.is_closed() => queue.close(),
+            }
+            if in_flight.is_none() {
+                in_flight = self.launch(&mut collected);
+            }
+            if in_flight.is_none() && !open_for_more {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take(&mut self, request: Request, collected: &mut Collected) {
+        match request {
+            Request::Decide { order, unknown_up_to, reply } => {
+                self.decide(*order, unknown_up_to, reply, collected);
+            }
+            Request::Read(read) => self.read(read, collected),
+            Request::Learn(ids, done) => {
+                for id in ids {
+                    self.shard.filter.insert(id);
+                }
+                if done {
+                    self.shard.filter.complete();
+                }
+            }
+        }
+    }
+
+    fn decide(
+        &mut self,
+        order: Order,
+        unknown_up_to: Option<i64>,
+        reply: oneshot::Sender<Result<Said, LedgerError>>,
+        collected: &mut Collected,
+    ) {
+        let kind = kind(&order.command.action);
+        let now = self.shared.clock.now();
+        let told = self.shard.decide(order, unknown_up_to, &mut collected.open, now);
+        let outcome = match &told {
+            Ok(Verdict::Answer(answer)) if answer.repeated => "repeated",
+            Ok(Verdict::Answer(_)) => "journaled",
+            Ok(Verdict::LookUp) => "looked_up",
+            Err(_) => "refused",
+        };
+        metrics::counter!("bursar_ledger_commands_total", "command" => kind, "outcome" => outcome)
+            .increment(1);
+        match told {
+            Ok(Verdict::Answer(answer)) => {
+                collected.waiters.push(Waiter::Command(reply, Said::Answer(answer)));
+            }
+            // The caller may have gone; nobody misses these answers then.
+            Ok(Verdict::LookUp) => drop(reply.send(Ok(Said::LookUp))),
+            Err(error) => drop(reply.send(Err(error))),
+        }
+    }
+
+    fn read(&mut self, read: Read, collected: &mut Collected) {
+        let release = read(&self.shard.engine, self.shard.position);
+        collected.waiters.push(Waiter::Read(release));
+    }
+
+    /// Lets time pass in the engine if something is due.
+    fn look(&mut self, collected: &mut Collected, queued: usize) {
+        let now = self.shared.clock.now();
+        metrics::gauge!("bursar_ledger_queue_depth").set(queued as f64);
+        self.shard.forget_proofs();
+        self.shard.recent.trim(self.shared.reached.sequence());
+        if self.shard.engine.next_due().is_none_or(|due| due > now) {
+            return;
+        }
+        let actor = Actor { role: Role::Service, name: Name::default() };
+        let request_id = RequestId::from_uuid(self.shared.ids.next_uuid());
+        let command = Command { request_id, actor, action: Action::Tick { max: MAX_TICK } };
+        let order = Order { command, body: None, proof: None };
+        match self.shard.decide(order, None, &mut collected.open, now) {
+            Ok(Verdict::Answer(answer)) => {
+                if let Outcome::Ticked { ended, .. } = answer.known.outcome {
+                    tracing::debug!(ended, "time passed");
+                }
+            }
+            Ok(Verdict::LookUp) => {}
+            Err(error) => tracing::error!(%error, "the engine refused to let time pass"),
+        }
+    }
+
+    /// Starts to append what is collected. Reads alone are answered at once: nothing is before them any more.
+    fn launch(&mut self, collected: &mut Collected) -> Option<InFlight<'a>> {
+        let Collected { open, waiters } = std::mem::replace(collected, Collected::new());
+        if open.is_empty() {
+            self.acknowledge(waiters);
+            return None;
+        }
+        let Open { time, entry, steps } = open;
+        metrics::histogram!("bursar_ledger_batch_size").record(steps.len() as f64);
+        let row = self.head.next_row(self.shared.shard, self.epoch, time, entry);
+        let head = Head::after(&row);
+        let batch = Batch { sequence: row.sequence, time, steps };
+        self.shard.sequence = row.sequence + 1;
+        let append = self.store.append(self.shared.shard, row);
+        Some(InFlight { append, head, batch, waiters, since: Instant::now() })
+    }
+
+    async fn settle(
+        &mut self,
+        done: InFlight<'a>,
+        appended: Result<Appended, DbError>,
+    ) -> Result<(), LedgerError> {
+        match appended? {
+            Appended::Yes => {}
+            Appended::Fenced => return Err(LedgerError::NotOwner),
+        }
+        metrics::histogram!("bursar_ledger_append_seconds").record(done.since.elapsed().as_secs_f64());
+        self.head = done.head;
+        self.acknowledge(done.waiters);
+        metrics::gauge!("bursar_ledger_journal_head_position").set(self.head.position as f64);
+        let lag = self.head.position.saturating_sub(self.shared.reached.position());
+        metrics::gauge!("bursar_ledger_projection_lag").set(lag as f64);
+        // A projector that does not follow holds the writer up, and the full queue tells the callers.
+        self.projector.send(done.batch).await.map_err(|_| projector_gone())
+    }
+
+    fn acknowledge(&self, waiters: Vec<Waiter>) {
+        let lease_holds = Instant::now() < *self.valid_until.borrow();
+        for waiter in waiters {
+            match waiter {
+                Waiter::Command(reply, said) => {
+                    // The caller may have gone; the command stays.
+                    let _ = reply.send(Ok(said));
+                }
+                // Without the lease another owner may have written since: dropped, the caller asks again.
+                Waiter::Read(release) if lease_holds => release(),
+                Waiter::Read(_) => {}
+            }
+        }
+    }
+}
+
+async fn appended(in_flight: &mut Option<InFlight<'_>>) -> Result<Appended, DbError> {
+    match in_flight {
+        Some(in_flight) => (&mut in_flight.append).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What kind of command it is, for metrics.
+fn kind(action: &Action) -> &'static str {
+    match action {
+        Action::ConfigureProgram(_) => "configure_program",
+        Action::DraftProduct { .. } | Action::ActivateProduct { .. } | Action::RetireProduct { .. } => {
+            "product"
+        }
+        Action::SetControls { .. } => "set_controls",
+        Action::SetCustomerStanding { .. } => "customer",
+        Action::OpenAccount(_)
+        | Action::SetBalanceLimit { .. }
+        | Action::FreezeAccount { .. }
+        | Action::UnfreezeAccount { .. }
+        | Action::CloseAccount { .. } => "account",
+        Action::Transfer(_) | Action::TransferBatch { .. } | Action::ReverseTransfer(_) => "transfer",
+        Action::CaptureHold(_) | Action::IncrementHold { .. } | Action::VoidHold { .. } => "hold",
+        Action::BookBankCredit(_) => "bank_credit",
+        Action::FreezeCard { .. } | Action::UnfreezeCard { .. } => "freeze_card",
+        Action::RequestCard(_)
+        | Action::CompleteCardIssue { .. }
+        | Action::FailCardIssue { .. }
+        | Action::ActivateCard { .. }
+        | Action::CloseCard { .. } => "card",
+        Action::Authorize(_) => "authorize",
+        Action::IncrementPayment(_)
+        | Action::ReversePayment(_)
+        | Action::ClearPayment(_)
+        | Action::ForcePost(_)
+        | Action::RefundPayment(_) => "payment",
+        Action::Tick { .. } => "tick",
+        #[allow(unreachable_patterns)]
+        // a command that a newer engine adds is counted before it is named here
+        _ => "other",
+    }
+}
