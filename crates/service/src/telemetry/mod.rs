@@ -5,6 +5,7 @@ pub mod trace;
 
 pub(crate) mod admin;
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use bursar_proto::access::Identity;
@@ -47,7 +48,10 @@ impl Telemetry {
                 .with_filter(filter_fn(|of| of.target().starts_with("bursar")))
         });
         let lines = match config.log {
-            LogFormat::Human => tracing_subscriber::fmt::layer().with_writer(std::io::stderr).boxed(),
+            LogFormat::Human => tracing_subscriber::fmt::layer()
+                .with_ansi(std::io::stderr().is_terminal())
+                .with_writer(std::io::stderr)
+                .boxed(),
             LogFormat::Json => tracing_subscriber::fmt::layer()
                 .json()
                 .flatten_event(true)
