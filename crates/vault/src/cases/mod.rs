@@ -4,6 +4,8 @@ mod issue;
 mod password;
 mod ranges;
 mod reveal;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 mod verify;
 

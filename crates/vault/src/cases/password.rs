@@ -37,6 +37,8 @@ const REPEATABLE: std::time::Duration = std::time::Duration::from_secs(15 * 60);
 pub(crate) struct PasswordTry {
     pub(crate) request_id: RequestId,
     pub(crate) card_id: CardId,
+    /// Who pays: the card must be this customer's.
+    pub(crate) customer_id: CustomerId,
     pub(crate) password: Arc<CardPassword>,
     pub(crate) payment: Payment,
 }
@@ -156,6 +158,7 @@ impl Vault {
             given.request_id,
             &[
                 &card_id.as_uuid().into_bytes(),
+                &given.customer_id.as_uuid().into_bytes(),
                 given.password.expose().as_bytes(),
                 &given.payment.amount.minor_units.to_be_bytes(),
                 asset.as_bytes(),
@@ -179,6 +182,10 @@ impl Vault {
                     let card = store::cards::find(tx, card_id)
                         .await?
                         .ok_or(VaultError::NotFound { what: "card" })?;
+                    // Before anything is counted: nobody uses up the tries of another's card.
+                    if card.customer_id != given.customer_id {
+                        return Err(VaultError::NotYours);
+                    }
                     let customer_id = card.customer_id;
                     if !store::passwords::claim_try(tx, principal, request_id, card_id, fresh).await? {
                         let row = store::passwords::find_try(tx, principal, request_id)

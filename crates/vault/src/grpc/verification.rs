@@ -54,17 +54,21 @@ impl VerificationService for Handlers {
         mut request: Request<VerifyCardPasswordRequest>,
     ) -> Result<Response<VerifyCardPasswordResponse>, Status> {
         let password = take_text(&mut request.get_mut().card_password);
-        let actor = Actor::from(CallContext::of(&request));
+        let mut actor = Actor::from(CallContext::of(&request));
         let request = request.into_inner();
         let request_id = parse::request_id(&request.request_id)?;
         let mut invalid = Invalid::new();
         let card_id = invalid.take(parse::id("card_id", &request.card_id));
+        let customer_id = invalid.take(parse::id("customer_id", &request.customer_id));
         let password = invalid.take(card_password(&password));
         let payment = invalid.take(payment(request.payment.as_ref()));
-        let (Some(card_id), Some(password), Some(payment)) = (card_id, password, payment) else {
+        let (Some(card_id), Some(customer_id), Some(password), Some(payment)) =
+            (card_id, customer_id, password, payment)
+        else {
             return Err(invalid.into());
         };
-        let given = PasswordTry { request_id, card_id, password: Arc::new(password), payment };
+        actor.customer = Some(customer_id);
+        let given = PasswordTry { request_id, card_id, customer_id, password: Arc::new(password), payment };
         let answer = self.vault.verify_card_password(&actor, &given).await.or_status()?;
         Ok(Response::new(VerifyCardPasswordResponse {
             card_password: verification(answer.result).into(),

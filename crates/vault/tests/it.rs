@@ -1,0 +1,13 @@
+//! The vault over mutual TLS on loopback, on both databases: what it does, and what must not be got out of it.
+#![allow(clippy::disallowed_methods)] // a test may spawn: it awaits what it spawned
+
+#[cfg(test)]
+mod it {
+    mod issue;
+    mod password;
+    mod reveal;
+    mod secrecy;
+    mod start;
+    mod support;
+    mod verify;
+}
