@@ -2,6 +2,7 @@
 //! both databases.
 #![allow(clippy::disallowed_methods)] // tests start and kill tasks of their own
 
+#[cfg(test)] // where clippy allows what tests may do
 mod data {
     mod causality;
     mod chaos;

@@ -119,6 +119,7 @@ fn runtime() -> tokio::runtime::Runtime {
 macro_rules! on_both_databases {
     ($($(#[$attribute:meta])* async fn $name:ident($database:ident: TestDatabase) $body:block)+) => {$(
         $(#[$attribute])*
+        #[cfg(test)]
         mod $name {
             #[allow(unused_imports)]
             use super::*;

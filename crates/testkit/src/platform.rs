@@ -72,7 +72,12 @@ pub fn bursar_binary() -> PathBuf {
 /// A command that runs `bursar` with `arguments`; its output is piped, and it dies with the test.
 pub fn bursar<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(bursar_binary());
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     command
 }
 
@@ -109,7 +114,8 @@ impl Platform {
             false
         });
         assert_eq!(ready.await, Ok(true), "the platform does not serve: {}", said.join("\n"));
-        let text = fs::read_to_string(data.join("endpoints.json")).expect("a platform that serves says where");
+        let text =
+            fs::read_to_string(data.join("endpoints.json")).expect("a platform that serves says where");
         let endpoints = serde_json::from_str(&text).expect("endpoints.json is JSON");
         Self { child, output, data: data.to_owned(), endpoints }
     }

@@ -1,6 +1,11 @@
 //! The private PostgreSQL itself.
+#![allow(clippy::unwrap_used)] // a test
 
 use std::collections::HashSet;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use bursar_service::db::{Db, DbOptions};
 use bursar_testkit::{Postgres, TestDatabase, both_databases};
@@ -50,4 +55,35 @@ async fn a_test_runs_on_both() {
     })
     .await;
     assert_eq!(*names.lock().unwrap(), ["sqlite", "postgres"]);
+}
+
+/// Not a test: what `a_process_that_is_killed_leaves_no_server` starts and kills.
+#[tokio::test]
+#[ignore = "holds a server for ever"]
+async fn holds_a_server() {
+    let postgres = Postgres::exclusive();
+    println!("\nholding {}", postgres.create_database().await);
+    std::future::pending::<()>().await;
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_no_server() {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["holds_a_server", "--exact", "--ignored", "--nocapture"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let url = lines.into_iter().find(|line| line.starts_with("holding ")).unwrap();
+    let directory = Path::new(url.split_once("?host=").unwrap().1).to_owned();
+    let pid = std::fs::read_to_string(directory.join("data/postmaster.pid")).unwrap();
+    let server = Path::new("/proc").join(pid.lines().next().unwrap());
+    assert!(server.exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    while server.exists() || directory.exists() {
+        assert!(Instant::now() < until, "{} is left behind", directory.display());
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

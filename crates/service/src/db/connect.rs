@@ -24,7 +24,7 @@ impl Db {
             Address::Sqlite(path) => open_sqlite(&path, options).await?,
             Address::Postgres(address) => open_postgres(*address, options).await?,
         };
-        Ok(Self { pools: Arc::new(pools) })
+        Ok(Self { pools: Arc::new(pools), service: options.application.as_str().into() })
     }
 }
 

@@ -38,6 +38,8 @@ pub use value::{Bind, Column, Row};
 #[derive(Clone)]
 pub struct Db {
     pools: Arc<Pools>,
+    /// Whose it is: the label of its metrics.
+    service: Arc<str>,
 }
 
 enum Pools {

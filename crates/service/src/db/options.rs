@@ -22,7 +22,7 @@ pub struct DbOptions {
     pub acquire_max: Duration,
     /// Longest time a statement may take on PostgreSQL.
     pub statement_max: Duration,
-    /// Name of the process, as `pg_stat_activity` shows it.
+    /// Name of the process, as `pg_stat_activity` and the metrics show it.
     pub application: String,
 }
 

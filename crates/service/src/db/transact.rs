@@ -1,5 +1,6 @@
 //! Transactions with bounded retry: the only place that begins one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bursar_types::{Entropy as _, OsEntropy};
@@ -11,6 +12,7 @@ use super::error::{DbError, Retry, classify};
 use super::tx::{Connection, Tx};
 use super::{Db, Pools};
 use crate::deadline::Deadline;
+use crate::telemetry::metrics::DB_RETRIES;
 
 /// Tries of a transaction that others keep getting in the way of. With the waits below a last try comes after about
 /// half a second: whoever collides for longer is better told so.
@@ -123,7 +125,8 @@ impl Db {
                 Retry::Connection if tries >= CONNECTION_TRIES_MAX => return Err(error),
                 _ => {}
             }
-            metrics::counter!("bursar_db_retries_total", "cause" => retry.label()).increment(1);
+            metrics::counter!(DB_RETRIES, "service" => Arc::clone(&self.service), "cause" => retry.label())
+                .increment(1);
             if !pause(tries).await {
                 return Err(DbError::DeadlineExceeded.into());
             }

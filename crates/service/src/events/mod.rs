@@ -85,6 +85,7 @@ pub struct EventLog {
 
 struct Inner {
     db: Db,
+    service: String,
     /// CloudEvents source: `bursar/identity`.
     source: String,
     clock: Arc<dyn Clock>,
@@ -107,6 +108,7 @@ impl EventLog {
         let head = store::open(&db, &epoch).await?.head;
         let inner = Inner {
             db,
+            service: service.to_owned(),
             source: format!("bursar/{service}"),
             clock,
             ids,

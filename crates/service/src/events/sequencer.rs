@@ -8,6 +8,7 @@ use super::EventLog;
 use super::store::{self, SEQUENCE_BATCH_MAX};
 use crate::db::{DbError, Dialect, Isolation};
 use crate::supervisor::Backoff;
+use crate::telemetry::metrics::EVENTS_HEAD;
 
 /// Longest time an event that another process committed waits to be seen here.
 const POLL: Duration = Duration::from_millis(100);
@@ -70,6 +71,6 @@ impl EventLog {
             *known = head.max(*known);
             moved
         });
-        metrics::gauge!("bursar_events_head_position").set(head as f64);
+        metrics::gauge!(EVENTS_HEAD, "service" => self.inner.service.clone()).set(head as f64);
     }
 }

@@ -182,7 +182,7 @@ impl Subscription {
             tokio::select! {
                 biased;
                 said = messages.next() => match said {
-                    Some(said) => self.hear(said?)?,
+                    Some(said) => self.hear(&said?)?,
                     None => return Ok(()),
                 },
                 () = responses.closed() => return Ok(()),
@@ -197,14 +197,14 @@ impl Subscription {
         }
     }
 
-    fn hear(&mut self, said: SubscribeRequest) -> Result<(), Status> {
-        let Some(Said::Credit(SubscribeCredit { events, durable_position })) = said.message else {
+    fn hear(&mut self, said: &SubscribeRequest) -> Result<(), Status> {
+        let Some(Said::Credit(SubscribeCredit { events, durable_position })) = &said.message else {
             let what = "after the first message only `credit` may come".to_owned();
             return Err(error::status(&EventError::Field { field: "message", what }));
         };
-        self.credit = self.credit.saturating_add(u64::from(events)).min(CREDIT_MAX);
+        self.credit = self.credit.saturating_add(u64::from(*events)).min(CREDIT_MAX);
         // A reader cannot have durable what it was not sent.
-        self.durable = self.durable.max(durable_position.min(self.position));
+        self.durable = self.durable.max((*durable_position).min(self.position));
         Ok(())
     }
 
@@ -270,7 +270,7 @@ impl Subscription {
             Ok(()) => self.registered = self.durable,
             // Retention waits a little longer, no more.
             Err(error) => {
-                tracing::warn!(%error, consumer = self.consumer, "a reader's position was not noted")
+                tracing::warn!(%error, consumer = self.consumer, "a reader's position was not noted");
             }
         }
     }

@@ -18,12 +18,17 @@ pub const TLS_REFUSED: &str = "bursar_tls_refused_total";
 pub const PANICS: &str = "bursar_panics_total";
 /// Always 1. Labels: service, version.
 pub const BUILD_INFO: &str = "bursar_build_info";
-/// Transactions begun again after a serialization failure. Label: service.
+/// Transactions begun again after a serialization failure or a broken connection. Labels: service, cause.
 pub const DB_RETRIES: &str = "bursar_db_retries_total";
 /// Last position of the event log. Label: service.
 pub const EVENTS_HEAD: &str = "bursar_events_head_position";
-/// Events a consumer has yet to take. Labels: service, consumer, source.
+/// Events a consumer has yet to take. Labels: consumer, source.
 pub const CONSUMER_LAG: &str = "bursar_consumer_lag_events";
+/// Events a consumer could not apply and put aside, with those that follow about the same subject. Labels: consumer, source.
+pub const EVENTS_PARKED: &str = "bursar_events_parked_total";
+/// Subscriptions refused for their cursor: one of the two databases was rolled back, or retention went past.
+/// Labels: consumer, source, reason.
+pub const CONSUMER_REFUSED: &str = "bursar_consumer_refused_total";
 
 /// Bounds of the duration histograms, in seconds: from a warm in-memory read to the longest deadline.
 const SECONDS: &[f64] =
@@ -58,7 +63,9 @@ fn describe() {
     describe_counter!(TLS_REFUSED, "Connections refused in the handshake");
     describe_counter!(PANICS, "Handlers that panicked");
     describe_gauge!(BUILD_INFO, "Always 1; the labels tell the build");
-    describe_counter!(DB_RETRIES, "Transactions begun again after a serialization failure");
+    describe_counter!(DB_RETRIES, "Transactions begun again");
     describe_gauge!(EVENTS_HEAD, "Last position of the event log");
     describe_gauge!(CONSUMER_LAG, "Events a consumer has yet to take");
+    describe_counter!(EVENTS_PARKED, "Events a consumer could not apply and put aside");
+    describe_counter!(CONSUMER_REFUSED, "Subscriptions refused for their cursor");
 }

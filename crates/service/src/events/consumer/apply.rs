@@ -9,6 +9,8 @@ use futures::future::BoxFuture;
 
 use super::{Consumer, store};
 use crate::db::{Db, DbError, Tx};
+use crate::telemetry::metrics::EVENTS_PARKED;
+use crate::telemetry::trace::TraceContext;
 
 /// Text with which the later events of a parked one's subject are parked.
 const AFTER_PARKED: &str = "an earlier event of this subject is parked";
@@ -50,7 +52,15 @@ pub(super) async fn handle<'env, H, E>(
 where
     H: for<'t, 'e> Fn(&'t mut Tx<'e>, &'t Event) -> BoxFuture<'t, Result<(), E>> + Send + Sync,
 {
-    match AssertUnwindSafe(handler(tx, event)).catch_unwind().await {
+    let work = handler(tx, event);
+    // What is done for an event belongs to the trace of the call that caused it.
+    let work = async {
+        match TraceContext::parse(&event.traceparent) {
+            Some(cause) => cause.scope(work).await,
+            None => work.await,
+        }
+    };
+    match AssertUnwindSafe(work).catch_unwind().await {
         Ok(applied) => applied.map_err(ApplyError::Handler),
         Err(_) => Err(ApplyError::Panicked),
     }
@@ -135,7 +145,7 @@ impl<H> Applier<'_, H> {
             "an event cannot be applied and is parked, with all later ones of its subject"
         );
         metrics::counter!(
-            "bursar_events_parked_total",
+            EVENTS_PARKED,
             "consumer" => consumer.name.clone(), "source" => consumer.source.clone()
         )
         .increment(1);

@@ -16,6 +16,7 @@ use super::{BACKOFF, Consumer, EventFeed, store};
 use crate::db::{Db, DbError, Tx};
 use crate::error::reason_of;
 use crate::events::HEARTBEAT;
+use crate::telemetry::metrics::{CONSUMER_LAG, CONSUMER_REFUSED};
 
 /// Events the source may send ahead.
 const CREDIT: u32 = 1000;
@@ -23,6 +24,9 @@ const CREDIT: u32 = 1000;
 const SILENCE_MAX: Duration = HEARTBEAT.saturating_mul(3).saturating_add(Duration::from_secs(2));
 /// Longest wait for the answer to a subscription.
 const OPEN_MAX: Duration = Duration::from_secs(15);
+
+/// Failures in a row that are not worth a warning.
+const FAILURES_QUIET: u32 = 4;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -69,12 +73,12 @@ pub(super) async fn run<H, E>(
         let Err(ended) = session(&applier, feed, &mut progressed).await;
         failures = if progressed { 1 } else { failures + 1 };
         let wait = BACKOFF.wait(failures);
-        report(consumer, &ended, wait);
+        report(consumer, &ended, failures, wait);
         tokio::time::sleep(wait).await;
     }
 }
 
-fn report(consumer: &Consumer, ended: &Ended, wait: Duration) {
+fn report(consumer: &Consumer, ended: &Ended, failures: u32, wait: Duration) {
     let (name, source, wait_ms) = (&consumer.name, &consumer.source, wait.as_millis());
     if let Ended::Status(status) = ended
         && let Some((reason @ (Reason::CursorBeyondLog | Reason::CursorTooOld), bounds)) = reason_of(status)
@@ -90,12 +94,17 @@ fn report(consumer: &Consumer, ended: &Ended, wait: Duration) {
             "the source refuses this consumer's cursor"
         );
         metrics::counter!(
-            "bursar_consumer_refused_total", "consumer" => name.clone(), "source" => source.clone(), "reason" => reason
+            CONSUMER_REFUSED, "consumer" => name.clone(), "source" => source.clone(), "reason" => reason
         )
         .increment(1);
         return;
     }
-    tracing::debug!(consumer = name, source, error = %ended, wait_ms, "an event subscription ended; it will be renewed");
+    // A source that restarts is no news; one that stays away is.
+    if failures >= FAILURES_QUIET {
+        tracing::warn!(consumer = name, source, error = %ended, failures, wait_ms, "no event subscription");
+    } else {
+        tracing::debug!(consumer = name, source, error = %ended, wait_ms, "an event subscription ended");
+    }
 }
 
 async fn session<H, E>(
@@ -130,7 +139,7 @@ where
         *progressed = true;
         let lag = head_position.saturating_sub(cursor.position).max(0);
         metrics::gauge!(
-            "bursar_consumer_lag_events", "consumer" => consumer.name.clone(), "source" => consumer.source.clone()
+            CONSUMER_LAG, "consumer" => consumer.name.clone(), "source" => consumer.source.clone()
         )
         .set(lag as f64);
         let credit = SubscribeCredit { events: count, durable_position: cursor.position };
