@@ -1,18 +1,15 @@
-//! What follows an authorization: reversal, clearing, force post, refund, expiry.
-
-use std::time::Duration;
+//! Clearing: a payment is posted, in whole, in part, above, late, or without ever having been authorized.
 
 use bursar_types::Money;
-use bursar_types::id::{AccountId, PaymentId, TransferId};
+use bursar_types::id::{AccountId, CardId, CustomerId, PaymentId, TransferId};
 
-use super::state::Due;
 use super::step::{Handled, Power, Step, refuse};
 use super::transfers::positive;
 use crate::*;
 
 /// Where in the block of transfer ids each of a clearing's or refund's transfers has its own.
-const MAIN: u32 = 0;
-const SHORTFALL: u32 = 1;
+pub(crate) const MAIN: u32 = 0;
+pub(crate) const SHORTFALL: u32 = 1;
 const FEE: u32 = 2;
 
 /// What a clearing moves, and between whom.
@@ -125,7 +122,7 @@ impl Step<'_> {
         }
     }
 
-    fn payment_transfer(
+    pub(crate) fn payment_transfer(
         &self,
         plan: &ClearPlan<'_>,
         id: TransferId,
@@ -241,64 +238,6 @@ impl Step<'_> {
         }))
     }
 
-    pub(crate) fn reverse_payment(&mut self, reversal: &ReversePayment) -> Handled {
-        if let PaymentRef::Network(reference) = &reversal.payment
-            && self.state.find_payment(&reversal.payment).is_none()
-        {
-            return self.reverse_early(reference);
-        }
-        let payment = self.payment(&reversal.payment)?;
-        let (id, before) = (payment.id, payment.sums);
-        let outstanding = before.outstanding();
-        let Some(hold) = payment.hold.filter(|_| outstanding > 0) else {
-            return refuse(RefusalReason::PaymentState, Subject::Payment);
-        };
-        let asset = payment.asset;
-        let amount = reversal.amount.unwrap_or(Money::new(outstanding, asset));
-        positive(amount, Money::zero(asset))?;
-        let amount = amount.minor_units;
-        if amount > outstanding {
-            return refuse(RefusalReason::ExceedsHold, Subject::Amount);
-        }
-        let fee_hold = payment.fee_hold;
-        self.release(hold, amount, HoldChange::Voided(amount))?;
-        if amount == outstanding {
-            self.release_fee(fee_hold, HoldChange::Voided)?;
-        }
-        let sums = Sums { reversed: before.reversed.saturating_add(amount), ..before };
-        self.advance(id, ElementKind::Reversed, amount, Some(hold), sums);
-        self.recount(id, before);
-        self.payment_step(id, amount)
-    }
-
-    /// Remembers a reversal whose original has not come yet.
-    fn reverse_early(&mut self, reference: &Reference) -> Handled {
-        if reference.is_empty() {
-            return refuse(RefusalReason::InvalidField, Subject::NetworkReference);
-        }
-        if !self.state.early_reversals.holds(reference) {
-            let until = self.at.plus(Duration::from_secs(86_400 * EARLY_REVERSAL_DAYS));
-            self.state.early_reversals.insert(reference.clone(), until);
-            self.state.due.insert((until, Due::EarlyReversal(reference.clone())));
-            self.effects.push(Effect::EarlyReversalNoted { network_reference: reference.clone(), until });
-        }
-        Ok(Outcome::ReversedEarly)
-    }
-
-    /// Releases the held fee of a payment whose hold has ended with nothing posted.
-    pub(crate) fn release_fee(
-        &mut self,
-        fee_hold: Option<TransferId>,
-        change: impl FnOnce(i64) -> HoldChange,
-    ) -> Result<(), Refusal> {
-        let Some((hold, left)) =
-            fee_hold.and_then(|hold| Some((hold, self.state.holds.get(&hold)?.outstanding())))
-        else {
-            return Ok(());
-        };
-        self.release(hold, left, change(left))
-    }
-
     pub(crate) fn force_post(&mut self, force: &ForcePost) -> Handled {
         if force.amount.minor_units <= 0 {
             return refuse(RefusalReason::InvalidAmount, Subject::Amount);
@@ -333,7 +272,11 @@ impl Step<'_> {
         self.payment_step(force.payment, force.amount.minor_units)
     }
 
-    fn check_new_payment(&self, id: PaymentId, reference: Option<&Reference>) -> Result<(), Refusal> {
+    pub(crate) fn check_new_payment(
+        &self,
+        id: PaymentId,
+        reference: Option<&Reference>,
+    ) -> Result<(), Refusal> {
         if self.state.payments.holds(&id) {
             return refuse(RefusalReason::AlreadyExists, Subject::Payment);
         }
@@ -347,11 +290,11 @@ impl Step<'_> {
     }
 
     /// The account and customer of a card, whatever its state; `None` if the card is not known.
-    fn account_of(
+    pub(crate) fn account_of(
         &self,
-        card: &bursar_types::id::CardId,
+        card: &CardId,
         amount: Money,
-    ) -> Result<Option<(AccountId, bursar_types::id::CustomerId)>, Refusal> {
+    ) -> Result<Option<(AccountId, CustomerId)>, Refusal> {
         let Some(card) = self.state.card(*card) else { return Ok(None) };
         match self.state.account(card.account) {
             Some(account) if account.asset != amount.asset => {
@@ -362,11 +305,11 @@ impl Step<'_> {
     }
 
     /// A payment that no authorization began.
-    fn bare_payment(
+    pub(crate) fn bare_payment(
         &self,
         id: PaymentId,
-        card: bursar_types::id::CardId,
-        payer: Option<(AccountId, bursar_types::id::CustomerId)>,
+        card: CardId,
+        payer: Option<(AccountId, CustomerId)>,
         amount: Money,
         merchant: &Merchant,
     ) -> Payment {
@@ -391,74 +334,5 @@ impl Step<'_> {
             counted: Vec::new(),
             created_at: self.at,
         }
-    }
-
-    pub(crate) fn refund_payment(&mut self, refund: &RefundPayment) -> Handled {
-        let amount = refund.amount.minor_units;
-        let (id, account, merchant, before, fresh) = match &refund.target {
-            RefundTarget::Payment(reference) => {
-                let payment = self.payment(reference)?;
-                positive(refund.amount, Money::zero(payment.asset))?;
-                let sums = payment.sums;
-                if i128::from(sums.refunded) + i128::from(amount) > i128::from(sums.cleared) {
-                    return refuse(RefusalReason::ExceedsCleared, Subject::Amount);
-                }
-                (payment.id, payment.account, payment.merchant.clone(), sums, None)
-            }
-            RefundTarget::Unlinked { payment, card, merchant, channel } => {
-                if amount <= 0 {
-                    return refuse(RefusalReason::InvalidAmount, Subject::Amount);
-                }
-                self.check_new_payment(*payment, None)?;
-                let Some(owner) = self.account_of(card, refund.amount)? else {
-                    return refuse(RefusalReason::CardNotFound, Subject::Card);
-                };
-                let mut fresh = self.bare_payment(*payment, *card, Some(owner), refund.amount, merchant);
-                fresh.channel = *channel;
-                (*payment, Some(owner.0), merchant.clone(), Sums::default(), Some(fresh))
-            }
-        };
-        let Some(internal) = self.state.internal(refund.amount.asset) else {
-            return refuse(RefusalReason::AssetNotConfigured, Subject::Amount);
-        };
-        // What the customer still owes for this payment is paid back first.
-        let repaid = amount.min(before.shortfall);
-        let plan = ClearPlan {
-            payment: id,
-            payer: account,
-            hold: None,
-            fee_hold: None,
-            outstanding: 0,
-            amount: refund.amount,
-            last: true,
-            transfers: refund.transfers,
-            value_date: refund.value_date,
-            internal,
-            merchant: &merchant,
-        };
-        let target = account.filter(|account| self.takes_credit(*account)).unwrap_or(internal.suspense);
-        let [main, short] = [MAIN, SHORTFALL].map(|n| transfer_id(refund.transfers, n));
-        for (transfer, credit, part) in
-            [(main, target, amount - repaid), (short, internal.receivable, repaid)]
-        {
-            if part > 0 {
-                let cause = Cause::Payment(id);
-                let mut posted =
-                    self.payment_transfer(&plan, transfer, internal.settlement, credit, part, cause);
-                posted.code = TransferCode::CARD_REFUND;
-                self.post(posted, 0, Power::Forced)?;
-            }
-        }
-        if let Some(fresh) = fresh {
-            self.insert_payment(fresh);
-        }
-        let sums = Sums {
-            refunded: before.refunded.saturating_add(amount),
-            shortfall: before.shortfall - repaid,
-            ..before
-        };
-        let transfer = if amount > repaid { main } else { short };
-        self.advance(id, ElementKind::Refunded, amount, Some(transfer), sums);
-        self.payment_step(id, amount)
     }
 }

@@ -11,6 +11,7 @@ mod fees;
 mod invariants;
 mod limits;
 mod load;
+mod returns;
 mod setup;
 mod state;
 mod step;

@@ -5,6 +5,7 @@ mod accounts;
 mod cards;
 mod controls;
 mod decisions;
+mod hostile;
 mod payments;
 mod random;
 mod reached;

@@ -17,19 +17,64 @@ const ACCOUNTS: [u128; 4] = [WALLET, SETTLEMENT, NOSTRO, RECEIVABLE];
 #[derive(Clone, Debug)]
 enum Work {
     TopUp(i64),
-    Post { out: bool, amount: i64 },
+    Post {
+        out: bool,
+        amount: i64,
+    },
     Balancing(i64),
-    Hold { amount: i64, days: u64, over: i64 },
-    Capture { pick: usize, amount: i64, last: bool },
-    Raise { pick: usize, amount: i64 },
-    Void { pick: usize, amount: Option<i64> },
-    Authorize { amount: i64, partial: bool, now: bool },
-    Increment { pick: usize, amount: i64 },
-    Reverse { pick: usize, amount: Option<i64> },
-    Clear { pick: usize, amount: i64, last: bool, force: bool },
-    Refund { pick: usize, amount: i64 },
+    Hold {
+        amount: i64,
+        days: u64,
+        over: i64,
+    },
+    Capture {
+        pick: usize,
+        amount: i64,
+        last: bool,
+    },
+    Raise {
+        pick: usize,
+        amount: i64,
+    },
+    Void {
+        pick: usize,
+        amount: Option<i64>,
+    },
+    Authorize {
+        amount: i64,
+        partial: bool,
+        now: bool,
+    },
+    /// A purchase of all there is, or a little more or less.
+    Edge {
+        beyond: i64,
+    },
+    /// A transfer of the same kind.
+    PostEdge {
+        beyond: i64,
+    },
+    Increment {
+        pick: usize,
+        amount: i64,
+    },
+    Reverse {
+        pick: usize,
+        amount: Option<i64>,
+    },
+    Clear {
+        pick: usize,
+        amount: i64,
+        last: bool,
+        force: bool,
+    },
+    Refund {
+        pick: usize,
+        amount: i64,
+    },
     Freeze(bool),
-    Wait { hours: u64 },
+    Wait {
+        hours: u64,
+    },
     Tick,
 }
 
@@ -47,6 +92,8 @@ fn work() -> impl Strategy<Value = Work> {
         1 => (pick(), proptest::option::of(amount())).prop_map(|(pick, amount)| Work::Void { pick, amount }),
         5 => (amount(), any::<bool>(), proptest::bool::weighted(0.2))
             .prop_map(|(amount, partial, now)| Work::Authorize { amount, partial, now }),
+        1 => (-1..2_i64).prop_map(|beyond| Work::Edge { beyond }),
+        1 => (-1..2_i64).prop_map(|beyond| Work::PostEdge { beyond }),
         2 => (pick(), amount()).prop_map(|(pick, amount)| Work::Increment { pick, amount }),
         2 => (pick(), proptest::option::of(amount())).prop_map(|(pick, amount)| Work::Reverse { pick, amount }),
         4 => (pick(), amount(), any::<bool>(), any::<bool>())
@@ -306,6 +353,11 @@ impl Pair {
             Work::Raise { pick, amount } => self.raise(pick, amount),
             Work::Void { pick, amount } => self.void(pick, amount),
             Work::Authorize { amount, partial, now } => Some(self.authorize(amount, partial, now)),
+            Work::Edge { beyond } => Some(self.authorize(self.model.spendable() + beyond, false, false)),
+            Work::PostEdge { beyond } => {
+                let amount = self.model.spendable() + beyond;
+                self.prepare(&Work::Post { out: true, amount })
+            }
             Work::Increment { pick, amount } => self.increment(pick, amount),
             Work::Reverse { pick, amount } => self.reverse(pick, amount),
             Work::Clear { pick, amount, last, force } => self.clear(pick, amount, last, force),
