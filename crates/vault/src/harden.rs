@@ -13,3 +13,15 @@ pub(crate) fn process() {
         tracing::warn!(%error, "the process could not be made undumpable");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_leaves_no_core_and_cannot_be_attached_to() {
+        process();
+        assert_eq!(rustix::process::getrlimit(Resource::Core).current, Some(0));
+        assert_eq!(rustix::process::dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
+}

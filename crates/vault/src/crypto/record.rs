@@ -171,6 +171,7 @@ fn context(id: &RecordId) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use bursar_types::id::Uuid;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -252,6 +253,24 @@ mod tests {
         for length in 0..record.wrapped_dek.len() {
             let cut = SealedRecord { wrapped_dek: record.wrapped_dek[..length].to_vec(), ..record.clone() };
             assert_eq!(open(&keks, &id(1), &cut), Err(OpenError), "data key cut to {length}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn made_up_records_are_refused_without_a_panic(
+            sealed in proptest::collection::vec(any::<u8>(), 0..128),
+            wrapped in proptest::collection::vec(any::<u8>(), 0..64),
+            plausible: bool,
+        ) {
+            let (mut sealed, mut wrapped) = (sealed, wrapped);
+            if plausible {
+                wrapped.resize(DEK_LEN, 0);
+                wrapped[..DEK_HEAD].copy_from_slice(&[FORM, SUITE, 0, 0, 0, 1]);
+                sealed.splice(..0, [FORM, SUITE]);
+            }
+            let record = SealedRecord { sealed, wrapped_dek: wrapped };
+            prop_assert_eq!(open(&keks(), &id(1), &record), Err(OpenError));
         }
     }
 
