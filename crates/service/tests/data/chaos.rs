@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use bursar_service::db::Db;
+use bursar_service::db::{Db, DbError, DbOptions};
 use bursar_service::events::Consumer;
+use bursar_service::migrate;
 use bursar_service::supervisor::Backoff;
-use bursar_testkit::on_both_databases;
+use bursar_testkit::{Postgres, on_both_databases};
+use bursar_types::{Failure as _, Reason};
 use futures::future::join_all;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::consuming::number;
 use super::support::{
-    Dice, SCHEMA, Served, TestError, client_of, clock, count_up, counter, eventually, note, notes, seed,
+    Dice, SCHEMA, Served, TestError, client_of, clock, count_up, counter, eventually, happened, note, notes,
+    seed,
 };
 
 const SUBJECTS: [&str; 4] = ["a", "b", "c", "d"];
@@ -127,4 +130,91 @@ on_both_databases! {
         println!("{broken} connections broken, {kills} consumers killed");
         assert!(broken >= 5 && kills >= 10, "{broken} breaks and {kills} kills prove little");
     }
+}
+
+/// Publishes event `n` with its effect, until it is certain that both took place.
+async fn publish_surely(served: &Served, n: i64) {
+    let (log, id) = (&served.log, &format!("published-{n}"));
+    loop {
+        let published = served
+            .db
+            .write(|tx| {
+                Box::pin(async move {
+                    // The effect tells whether a commit of unknown outcome took place.
+                    let known =
+                        tx.query("SELECT 1 FROM notes WHERE id = $1").bind(id).fetch_optional().await?;
+                    if known.is_none() {
+                        note(tx, id, "s", n).await?;
+                        log.publish(tx, happened("s", n))?;
+                    }
+                    Ok::<_, DbError>(())
+                })
+            })
+            .await;
+        match published {
+            Ok(()) => return,
+            Err(error) => {
+                assert_eq!(error.reason(), Reason::DatabaseUnavailable, "{error}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crashes_of_the_database_server_lose_and_double_nothing() {
+    const EVENTS: i64 = 200;
+    let postgres = Arc::new(Postgres::exclusive());
+    let open = async || {
+        let url = postgres.create_database().await;
+        let db = Db::connect(&DbOptions { acquire_max: Duration::from_secs(1), ..DbOptions::new(url) })
+            .await
+            .unwrap();
+        migrate::run(&db, SCHEMA, clock().now()).await.unwrap();
+        db
+    };
+    let (producer, db) = (open().await, open().await);
+    let served = Served::start(producer).await;
+    let consumer = Consumer::new("notifications", "test").tries(1_000_000, QUICK);
+    let consuming = tokio::spawn(consumer.run(
+        db.clone(),
+        served.client(),
+        clock(),
+        CancellationToken::new(),
+        |tx, event| {
+            Box::pin(async move {
+                note(tx, &event.id, &event.subject, number(event)).await?;
+                count_up(tx, "s").await.map(drop).map_err(TestError::from)
+            })
+        },
+    ));
+    let done = Arc::new(AtomicBool::new(false));
+    let crashing = {
+        let (postgres, done) = (Arc::clone(&postgres), Arc::clone(&done));
+        tokio::task::spawn_blocking(move || {
+            let mut crashes = 0;
+            while !done.load(Ordering::SeqCst) && crashes < 4 {
+                std::thread::sleep(Duration::from_millis(300));
+                postgres.stop();
+                std::thread::sleep(Duration::from_millis(200));
+                postgres.start();
+                crashes += 1;
+            }
+            crashes
+        })
+    };
+    for n in 1..=EVENTS {
+        publish_surely(&served, n).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    done.store(true, Ordering::SeqCst);
+    let crashes = crashing.await.unwrap();
+    println!("{crashes} crashes");
+    assert!(crashes >= 2, "{crashes} crashes prove little");
+    let all = usize::try_from(EVENTS).unwrap();
+    eventually("every event applied", async || notes(&db).await.len() >= all).await;
+    consuming.abort();
+    let numbers: Vec<i64> = notes(&db).await.into_iter().map(|(.., n)| n).collect();
+    assert_eq!(numbers, (1..=EVENTS).collect::<Vec<_>>());
+    assert_eq!(counter(&db, "s").await, EVENTS);
 }

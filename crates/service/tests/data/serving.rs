@@ -18,7 +18,9 @@ use tonic::{Code, Status, Streaming};
 use super::support::{SCHEMA, Served, eventually, publish_all};
 
 /// Silence after which a test takes it that nothing more comes.
-const QUIET: Duration = Duration::from_millis(400);
+const QUIET: Duration = Duration::from_millis(300);
+/// Silence after which what must come is taken for lost.
+const LOST: Duration = Duration::from_secs(30);
 
 struct Reader {
     say: mpsc::Sender<SubscribeRequest>,
@@ -38,15 +40,20 @@ impl Reader {
         self.say.send(SubscribeRequest { message: Some(Said::Credit(credit)) }).await.unwrap();
     }
 
-    /// Everything that comes until it is quiet: the positions, and the last cursor.
-    async fn positions(&mut self) -> (Vec<i64>, Cursor) {
-        let (mut positions, mut cursor) = (Vec::new(), Cursor::default());
-        while let Ok(response) = tokio::time::timeout(QUIET, self.responses.message()).await {
+    /// Everything that comes until the cursor stands at `end` and it is quiet: the positions, and the last cursor.
+    async fn positions(&mut self, end: i64) -> (Vec<i64>, Cursor) {
+        let (mut positions, mut cursor) = (Vec::new(), None::<Cursor>);
+        loop {
+            let arrived = cursor.as_ref().is_some_and(|cursor| cursor.position >= end);
+            let patience = if arrived { QUIET } else { LOST };
+            let Ok(response) = tokio::time::timeout(patience, self.responses.message()).await else {
+                assert!(arrived, "the cursor should come to {end} and stands at {cursor:?}");
+                return (positions, cursor.unwrap());
+            };
             let response = response.unwrap().unwrap();
             positions.extend(response.events.iter().map(|event| event.position));
-            cursor = response.cursor.unwrap();
+            cursor = response.cursor;
         }
-        (positions, cursor)
     }
 }
 
@@ -64,24 +71,24 @@ on_both_databases! {
         publish_all(&served.db, &served.log, &["a", "b"], 10).await;
         let start = SubscribeStart { initial_credit: 5, ..Default::default() };
         let mut reader = Reader::open(&served, start).await.unwrap();
-        assert_eq!(reader.positions().await.0, [1, 2, 3, 4, 5]);
+        assert_eq!(reader.positions(5).await.0, [1, 2, 3, 4, 5]);
         reader.credit(2, 0).await;
-        assert_eq!(reader.positions().await.0, [6, 7]);
+        assert_eq!(reader.positions(7).await.0, [6, 7]);
         reader.credit(100, 0).await;
-        let (positions, cursor) = reader.positions().await;
+        let (positions, cursor) = reader.positions(20).await;
         assert_eq!(positions, (8..=20).collect::<Vec<_>>());
         // What happens next comes too, with nobody asking.
         served.publish("a", 11).await;
-        assert_eq!(reader.positions().await.0, [21]);
+        assert_eq!(reader.positions(21).await.0, [21]);
         // And from the cursor it goes on elsewhere.
         let mut other = Reader::open(&served, self::start(cursor.position, &cursor.epoch)).await.unwrap();
-        assert_eq!(other.positions().await.0, [21]);
+        assert_eq!(other.positions(21).await.0, [21]);
     }
 
     async fn a_reader_of_an_empty_log_hears_at_once_where_it_stands(database: TestDatabase) {
         let served = served(&database).await;
         let mut reader = Reader::open(&served, SubscribeStart::default()).await.unwrap();
-        let (positions, cursor) = reader.positions().await;
+        let (positions, cursor) = reader.positions(0).await;
         assert_eq!((positions.len(), cursor.position), (0, 0));
         assert_eq!(cursor.epoch, served.log.bounds().await.unwrap().epoch);
     }
@@ -96,7 +103,7 @@ on_both_databases! {
         }
         let start = SubscribeStart { types: vec!["test.a.*".into()], ..Default::default() };
         let mut reader = Reader::open(&served, start).await.unwrap();
-        let (positions, cursor) = reader.positions().await;
+        let (positions, cursor) = reader.positions(4).await;
         assert_eq!((positions, cursor.position), (vec![1, 3], 4));
     }
 
@@ -162,7 +169,7 @@ on_both_databases! {
         publish_all(&served.db, &served.log, &["a"], 7).await;
         let start = SubscribeStart { consumer: "gateway-relay".into(), ..Default::default() };
         let mut reader = Reader::open(&served, start).await.unwrap();
-        assert_eq!(reader.positions().await.0.len(), 7);
+        assert_eq!(reader.positions(7).await.0.len(), 7);
         // A reader can only have durable what it was sent.
         reader.credit(5, 1_000_000).await;
         let list = async || {
@@ -178,7 +185,7 @@ on_both_databases! {
     async fn subscriptions_end_when_the_process_drains(database: TestDatabase) {
         let served = served(&database).await;
         let mut reader = Reader::open(&served, SubscribeStart::default()).await.unwrap();
-        reader.positions().await;
+        reader.positions(0).await;
         served.draining.cancel();
         let status = tokio::time::timeout(Duration::from_secs(5), reader.responses.message()).await.unwrap().unwrap_err();
         assert_eq!(reason_of(&status).unwrap().0, Reason::ShuttingDown);
