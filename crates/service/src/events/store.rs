@@ -47,7 +47,7 @@ pub(crate) async fn flush(tx: &mut Tx<'_>) -> Result<(), DbError> {
     tx.bulk_insert("bursar_event_outbox", columns, rows).await?;
     if tx.dialect() == Dialect::Sqlite {
         // One writer at a time: the order of this step is the order of commits.
-        while sequence(tx, SEQUENCE_BATCH_MAX).await?.moved > 0 {}
+        while sequence(tx, SEQUENCE_BATCH_MAX).await?.moved == SEQUENCE_BATCH_MAX.unsigned_abs() {}
     }
     Ok(())
 }
