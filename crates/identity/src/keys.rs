@@ -341,7 +341,7 @@ mod tests {
 
     use super::*;
 
-    fn keys(digit: char) -> Keys {
+    fn keys_of(digit: char) -> Keys {
         Keys::from_hex(&digit.to_string().repeat(64), Arc::new(OsEntropy)).unwrap()
     }
 
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn what_is_sealed_opens_at_its_place_only() {
-        let keys = keys('a');
+        let keys = keys_of('a');
         let (key, wrapped) = keys.new_customer_key(customer(1));
         let sealed = key.seal(&PLACE, b"+8613800138000");
         let again = keys.customer_key(customer(1), &wrapped).unwrap();
@@ -370,12 +370,12 @@ mod tests {
         let (anothers, anothers_wrapped) = keys.new_customer_key(customer(2));
         assert!(anothers.open(&PLACE, &sealed).is_err());
         assert!(keys.customer_key(customer(1), &anothers_wrapped).is_err());
-        assert!(super::tests::keys('b').customer_key(customer(1), &wrapped).is_err());
+        assert!(keys_of('b').customer_key(customer(1), &wrapped).is_err());
     }
 
     #[test]
     fn any_changed_bit_and_any_cut_is_noticed() {
-        let (key, _) = keys('a').new_customer_key(customer(1));
+        let (key, _) = keys_of('a').new_customer_key(customer(1));
         let sealed = key.seal(&PLACE, b"text");
         for bit in 0..sealed.len() * 8 {
             let mut changed = sealed.clone();
@@ -389,12 +389,12 @@ mod tests {
 
     #[test]
     fn macs_are_bound_to_purpose_and_parts() {
-        let keys = keys('a');
+        let keys = keys_of('a');
         let code = keys.code_mac("c1", "sign_up", "123456");
         assert_ne!(code, keys.code_mac("c2", "sign_up", "123456"));
         assert_ne!(code, keys.code_mac("c1", "step_up", "123456"));
         assert_ne!(keys.request_digest(&[b"ab", b"c"]), keys.request_digest(&[b"a", b"bc"]));
-        assert_ne!(keys.check_value(), super::tests::keys('b').check_value());
+        assert_ne!(keys.check_value(), keys_of('b').check_value());
         assert_eq!(keys.derived_request_id("x"), keys.derived_request_id("x"));
     }
 

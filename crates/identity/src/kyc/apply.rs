@@ -131,15 +131,15 @@ impl Core {
         case_id: KycCaseId,
         note: &Note<'_>,
     ) -> Result<(), Error> {
-        // UUIDv7: the trail sorts by time.
-        let entry_id = self.ids.next_uuid().to_string();
+        let entry = cases::next_trail_entry(tx, case_id).await?;
+        let row = cases::trail_row(case_id, entry);
         let entry = TrailEntry {
             case_id,
-            entry_id: &entry_id,
+            entry,
             at: self.now(),
             actor: note.actor,
             action: note.action,
-            detail_sealed: key.seal(&cases::trail_place(&entry_id), note.detail.as_bytes()),
+            detail_sealed: key.seal(&cases::trail_place(&row), note.detail.as_bytes()),
         };
         Ok(cases::add_to_trail(tx, &entry).await?)
     }

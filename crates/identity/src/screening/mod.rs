@@ -90,7 +90,7 @@ impl Screener {
                 tracing::info!(list = %list.name, version = %list.version, entries = list.entries.len(), "watch list loaded");
             }
             Err(reason) => {
-                tracing::error!(reason, "no watch list: every application goes to review unscreened")
+                tracing::error!(reason, "no watch list: every application goes to review unscreened");
             }
         }
         Self { list: Arc::new(list), threshold_bps: config.threshold_bps }

@@ -78,8 +78,8 @@ pub async fn insert(tx: &mut Tx<'_>, case: &CaseRow) -> Result<bool, DbError> {
         .query(
             "INSERT INTO kyc_cases (case_id, customer_id, state, full_name_sealed, id_number_sealed, id_number_index,
                                     birth_date_sealed, address_sealed, nationality, attempt, reviewer,
-                                    customer_reason, kyc_level, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, '', '', 0, $10) ON CONFLICT DO NOTHING",
+                                    customer_reason, kyc_level, created_at, trail_length)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, '', '', 0, $10, 0) ON CONFLICT DO NOTHING",
         )
         .bind_id(case.case_id)
         .bind_id(case.customer_id)
@@ -265,8 +265,8 @@ pub async fn mark_overdue(tx: &mut Tx<'_>, case: KycCaseId, now: Timestamp) -> R
 pub struct TrailEntry<'a> {
     /// Of which case.
     pub case_id: KycCaseId,
-    /// Unique in the trail, and sorts by time.
-    pub entry_id: &'a str,
+    /// Its number in the trail: [`next_trail_entry`].
+    pub entry: i64,
     /// When.
     pub at: Timestamp,
     /// Who: a principal, or a reviewer's name.
@@ -277,9 +277,30 @@ pub struct TrailEntry<'a> {
     pub detail_sealed: Vec<u8>,
 }
 
+/// Row of a trail entry, as its detail is sealed for.
+pub fn trail_row(case: KycCaseId, entry: i64) -> String {
+    format!("{case}/{entry}")
+}
+
 /// Where the detail of a trail entry is sealed for.
-pub fn trail_place(entry: &str) -> Place<'_> {
-    Place { table: "kyc_trail", column: "detail_sealed", row: entry }
+pub fn trail_place(row: &str) -> Place<'_> {
+    Place { table: "kyc_trail", column: "detail_sealed", row }
+}
+
+/// Number of the next entry of a trail. Holds the case until the transaction ends, so that two at once are numbered
+/// one after the other.
+///
+/// # Errors
+/// What the database refused.
+pub async fn next_trail_entry(tx: &mut Tx<'_>, case: KycCaseId) -> Result<i64, DbError> {
+    let row = tx
+        .query(
+            "UPDATE kyc_cases SET trail_length = trail_length + 1 WHERE case_id = $1 RETURNING trail_length",
+        )
+        .bind_id(case)
+        .fetch_one()
+        .await?;
+    row.get("trail_length")
 }
 
 /// Adds to a trail.
@@ -288,10 +309,10 @@ pub fn trail_place(entry: &str) -> Place<'_> {
 /// What the database refused.
 pub async fn add_to_trail(tx: &mut Tx<'_>, entry: &TrailEntry<'_>) -> Result<(), DbError> {
     tx.query(
-        "INSERT INTO kyc_trail (case_id, entry_id, at, actor, action, detail_sealed) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO kyc_trail (case_id, entry, at, actor, action, detail_sealed) VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind_id(entry.case_id)
-    .bind(entry.entry_id)
+    .bind(entry.entry)
     .bind(entry.at)
     .bind(entry.actor)
     .bind(entry.action)
@@ -307,7 +328,7 @@ pub async fn add_to_trail(tx: &mut Tx<'_>, entry: &TrailEntry<'_>) -> Result<(),
 /// What the database refused.
 pub async fn trail(tx: &mut Tx<'_>, case: KycCaseId, limit: i64) -> Result<Vec<(String, String)>, DbError> {
     let rows = tx
-        .query("SELECT actor, action FROM kyc_trail WHERE case_id = $1 ORDER BY entry_id LIMIT $2")
+        .query("SELECT actor, action FROM kyc_trail WHERE case_id = $1 ORDER BY entry LIMIT $2")
         .bind_id(case)
         .bind(limit)
         .fetch_all()

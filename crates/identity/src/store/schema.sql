@@ -123,7 +123,9 @@ CREATE TABLE kyc_cases (
     submitted_at BIGINT,
     deadline BIGINT,
     -- When it was told that the deadline passed.
-    overdue_at BIGINT
+    overdue_at BIGINT,
+    -- Entries in its trail.
+    trail_length BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX kyc_cases_one_open ON kyc_cases (customer_id)
     WHERE state IN ('DRAFT', 'OPEN', 'IN_REVIEW', 'MORE_INFO');
@@ -175,13 +177,13 @@ CREATE TABLE screening_runs (
     PRIMARY KEY (case_id, attempt)
 );
 
--- Who did what to a case and why. Only ever added to.
+-- Who did what to a case and why. Only ever added to; entries of a case are numbered without gaps, from 1.
 CREATE TABLE kyc_trail (
     case_id TEXT NOT NULL,
-    entry_id TEXT NOT NULL,
+    entry BIGINT NOT NULL,
     at BIGINT NOT NULL,
     actor TEXT NOT NULL,
     action TEXT NOT NULL,
     detail_sealed {{bytes}} NOT NULL,
-    PRIMARY KEY (case_id, entry_id)
+    PRIMARY KEY (case_id, entry)
 );
