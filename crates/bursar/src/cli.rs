@@ -29,6 +29,10 @@ pub(crate) enum Command {
         after_help = "Examples:\n  bursar up\n  bursar up --data /var/lib/bursar --database-url postgres://admin:secret@db:5432/postgres\n\nThe services' logs are in DATA/log; DATA/endpoints.json names every address and certificate."
     )]
     Up(Up),
+    /// Prepares a folder with certificates, keys, configurations and databases for services that run as containers or on
+    /// machines of their own, each on a host that is called like the service.
+    #[command(after_help = "Examples:\n  bursar init --data /bursar --database-url postgres://admin:secret@postgres:5432/postgres\n  then, on each host: bursar-ledger --config /bursar/config/ledger.toml")]
+    Init(Init),
     /// Runs one service in the foreground.
     #[command(
         after_help = "Examples:\n  bursar serve ledger --config ledger.toml\n  bursar serve vault --config vault.toml --check-config\n  BURSAR_SERVICE__GRPC_LISTEN=0.0.0.0:7103 bursar serve ledger --config ledger.toml"
@@ -75,6 +79,18 @@ pub(crate) struct Up {
     /// Which ports to take.
     #[arg(long, value_enum, default_value = "fixed")]
     pub(crate) ports: PortArgument,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// PostgreSQL role that may create roles and databases: every service gets one of each.
+    #[arg(long, value_name = "URL", env = "BURSAR_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: String,
+    /// What roles and databases are called: PREFIX_ledger and so on.
+    #[arg(long, value_name = "PREFIX", default_value = "bursar")]
+    pub(crate) database_prefix: String,
 }
 
 #[derive(Debug, Args)]

@@ -17,6 +17,7 @@ use clap::Parser as _;
 
 use cli::{Cli, Command};
 use exit::Exit;
+use platform::Platform;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -32,6 +33,9 @@ fn main() -> ExitCode {
         match &cli.command {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Up(arguments) => up::run(&arguments.setup()).await,
+            Command::Init(arguments) => {
+                Platform::prepare_hosts(&arguments.place.data, &arguments.database_url, &arguments.database_prefix).await
+            }
             Command::Ledger(cli::Ledger::Verify(arguments)) => ledger::verify(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Serve(_) => Ok(()),

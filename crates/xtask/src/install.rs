@@ -82,16 +82,13 @@ pub(crate) fn npm(package: &str, program: &str) -> Result<PathBuf, String> {
     Ok(folder.join("node_modules/.bin").join(program))
 }
 
-/// A program of a crate, built once.
-pub(crate) fn cargo(package: &str, version: &str) -> Result<PathBuf, String> {
-    let folder = peers_folder().join("cargo");
-    let program = folder.join("bin").join(package);
-    if !program.exists() {
-        say(&format!("building {package} {version}: the first time takes a few minutes"));
-        let place = folder.to_string_lossy().into_owned();
-        let arguments =
-            ["install", "--locked", "--quiet", "--debug", "--root", &place, package, "--version", version];
-        step(&format!("installing {package}"), command("cargo", &arguments))?;
+/// Makes sure that a cargo subcommand of this version is there; building it takes minutes, so one that is stays.
+pub(crate) fn cargo(package: &str, version: &str) -> Result<(), String> {
+    let answer = command(package, &["--version"]).output();
+    if answer.is_ok_and(|answer| String::from_utf8_lossy(&answer.stdout).contains(version)) {
+        return Ok(());
     }
-    Ok(program)
+    say(&format!("building {package} {version}: the first time takes a few minutes"));
+    let arguments = ["install", "--locked", "--quiet", "--debug", package, "--version", version];
+    step(&format!("installing {package}"), command("cargo", &arguments))
 }

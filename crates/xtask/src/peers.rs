@@ -7,9 +7,9 @@ use crate::run::{command, say, step};
 /// Our contract is checked with this version of buf.
 const BUF: &str = "@bufbuild/buf@1.75.0";
 /// Python packages of the partner example and of the ISO 8583 peer.
-const PYTHON: [&str; 4] = ["grpcio==1.76.0", "grpcio-tools==1.76.0", "protobuf==6.33.0", "pyiso8583==4.0.1"];
+const PYTHON: [&str; 3] = ["grpcio==1.85.1", "grpcio-tools==1.85.1", "pyiso8583==4.0.1"];
 /// cargo-deny checks licences, bans and sources.
-const CARGO_DENY: &str = "0.19.6";
+const CARGO_DENY: &str = "0.20.2";
 
 /// Everything with foreign peers.
 pub(crate) fn all() -> Result<(), String> {
@@ -53,14 +53,15 @@ fn alerts() -> Result<(), String> {
         install::debian(&["prometheus"])?;
     }
     step("promtool check rules", command("promtool", &["check", "rules", "deploy/prometheus/alerts.yaml"]))?;
+    step("promtool test rules", command("promtool", &["test", "rules", "deploy/prometheus/alerts_test.yaml"]))?;
     step("promtool check config", command("promtool", &["check", "config", "--syntax-only", "deploy/prometheus/prometheus.yaml"]))
 }
 
 fn deny(checks: &[&str]) -> Result<(), String> {
-    let program = install::cargo("cargo-deny", CARGO_DENY)?;
-    let mut arguments = vec!["--offline", "check", "--hide-inclusion-graph"];
+    install::cargo("cargo-deny", CARGO_DENY)?;
+    let mut arguments = vec!["deny", "check", "--hide-inclusion-graph"];
     arguments.extend_from_slice(checks);
-    step(&format!("cargo deny: {}", checks.join(", ")), command(&program.to_string_lossy(), &arguments))
+    step(&format!("cargo deny: {}", checks.join(", ")), command("cargo", &arguments))
 }
 
 /// Licences, bans and sources of every dependency.
@@ -70,6 +71,6 @@ fn dependencies() -> Result<(), String> {
 
 /// The advisory database too: it is fetched from the open internet.
 pub(crate) fn advisories() -> Result<(), String> {
-    let program = install::cargo("cargo-deny", CARGO_DENY)?;
-    step("cargo deny check", command(&program.to_string_lossy(), &["check"]))
+    install::cargo("cargo-deny", CARGO_DENY)?;
+    step("cargo deny check", command("cargo", &["deny", "check"]))
 }

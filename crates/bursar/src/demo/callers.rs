@@ -178,13 +178,14 @@ macro_rules! ask {
         ask!(@ $client, $method, $request, None)
     };
     ($client:expr, $method:ident, $request:expr, $token:expr) => {
-        ask!(@ $client, $method, $request, Some($token))
+        ask!(@ $client, $method, $request, Some(AsRef::<str>::as_ref($token)))
     };
     (@ $client:expr, $method:ident, $request:expr, $token:expr) => {{
         let body = $request;
+        let token: Option<&str> = $token;
         $crate::demo::callers::patiently(|| {
             let (mut client, body) = ($client.clone(), body.clone());
-            async move { client.$method($crate::demo::callers::dressed(body, $token)?).await }
+            async move { client.$method($crate::demo::callers::dressed(body, token)?).await }
         })
         .await
         .map_err(|status| format!("{}: {}", stringify!($method), $crate::demo::callers::explain(&status)))

@@ -53,8 +53,9 @@ pub(crate) async fn run(arguments: &Demo) -> Result<(), Exit> {
         running = start(arguments, data, &mut report) => running?,
         () = &mut stop => return Err(Exit::software("stopped before the platform served")),
     };
+    let memory = running.layout.root().join("demo.json");
     let played = tokio::select! {
-        played = play(&mut report, &running.endpoints, &running.layout.root().join("demo.json"), arguments) => played,
+        played = play(&mut report, &running.endpoints, &memory, arguments) => played,
         () = &mut stop => Err(Exit::software("stopped in the middle of the journey")),
     };
     if arguments.keep && played.is_ok() {

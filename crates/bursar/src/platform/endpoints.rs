@@ -52,7 +52,7 @@ pub(crate) struct Certificate {
 impl Endpoints {
     pub(super) fn new(layout: &Layout, ports: &Ports) -> Self {
         let address = |service| Address {
-            grpc: format!("https://{}", ports.grpc(service)),
+            grpc: ports.address(service),
             admin: format!("http://{}", ports.admin(service)),
         };
         let certificate = |caller: Identity| {

@@ -1,4 +1,4 @@
-//! What a platform needs in its folder before it starts: certificates, keys, and a configuration file a service.
+//! What a platform needs in its folder before it starts: certificates, and a configuration file a service.
 
 use std::fs;
 use std::path::Path;
@@ -6,18 +6,17 @@ use std::sync::Arc;
 
 use bursar_proto::access::Identity;
 use bursar_service::cert::{Authority, CertError};
-use bursar_types::{Entropy, OsEntropy, SystemClock};
-use data_encoding::HEXLOWER;
+use bursar_types::SystemClock;
 use serde::Serialize;
 use toml::{Table, Value};
 
 use super::layout::write_private;
-use super::ports::local;
 use super::{Layout, Ports, SERVICES};
 use crate::exit::Exit;
 use crate::store::provision::Databases;
 
 /// Services with a key of their own for what they store encrypted, and what the key is called in their configuration.
+/// In the sandbox each makes its key where there is none.
 const KEYS: [(Identity, &str); 3] = [
     (Identity::Vault, "root_file"),
     (Identity::Identity, "master_file"),
@@ -47,7 +46,8 @@ pub(crate) fn certificates(layout: &Layout) -> Result<(), Exit> {
         let authority = Authority::open(&layout.tls(), Arc::new(SystemClock))?;
         for service in SERVICES.into_iter().chain([Identity::Operator, Identity::Backend, Identity::Partner])
         {
-            authority.leaf(service)?;
+            // Clients of others check host names: in containers a service's host is called like it.
+            authority.leaf_for(service, &[service.name().to_owned()])?;
         }
         for service in SIGNERS {
             authority.signing(service)?;
@@ -55,20 +55,6 @@ pub(crate) fn certificates(layout: &Layout) -> Result<(), Exit> {
         Ok(())
     };
     make().map_err(|error| Exit::usage(error.to_string()))
-}
-
-/// Makes the keys that are missing: 32 random bytes, in hexadecimal.
-pub(super) fn keys(layout: &Layout) -> Result<(), Exit> {
-    for (service, _) in KEYS {
-        let path = layout.key(service.name());
-        if !path.exists() {
-            let mut key = [0_u8; 32];
-            OsEntropy.fill(&mut key);
-            write_private(&path, HEXLOWER.encode(&key).as_bytes())?;
-            key.fill(0);
-        }
-    }
-    Ok(())
 }
 
 /// Writes the configuration of every service.
@@ -84,7 +70,7 @@ pub(super) fn configurations(layout: &Layout, ports: &Ports, databases: &Databas
         set(&mut file, "tls", "key", path_text(&tls.join(format!("{service}.key")))?);
         set(&mut file, "database", "url", databases.url(service));
         for peer in peers(service) {
-            set(&mut file, "peers", peer.name(), format!("https://{}", ports.grpc(*peer)));
+            set(&mut file, "peers", peer.name(), ports.address(*peer));
         }
         for (owner, name) in KEYS {
             if owner == service {
@@ -96,12 +82,8 @@ pub(super) fn configurations(layout: &Layout, ports: &Ports, databases: &Databas
             set(&mut file, "signing", "key", path_text(&tls.join(format!("{service}-signing.key")))?);
         }
         if service == Identity::Gateway {
-            set(&mut file, "iso8583", "listen", local(ports.iso8583).to_string());
-            set(&mut file, "http", "listen", local(ports.http).to_string());
-        }
-        if service == Identity::Notifications {
-            // The sandbox's merchants listen on this machine.
-            set(&mut file, "webhooks", "allowed_networks", Value::from(vec!["127.0.0.0/8", "::1/128"]));
+            set(&mut file, "iso8583", "listen", ports.listen(ports.iso8583).to_string());
+            set(&mut file, "http", "listen", ports.listen(ports.http).to_string());
         }
         let text = toml::to_string(&file).map_err(|error| {
             Exit::software(format!("the configuration of {service} cannot be written: {error}"))

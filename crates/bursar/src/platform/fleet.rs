@@ -181,7 +181,7 @@ async fn keep_running(recipe: Recipe, stop: CancellationToken) {
                 match status {
                     Ok(status) => {
                         if let Some(code) = refusal(status) {
-                            let line = last_line(&recipe.log);
+                            let line = last_line(&recipe.log, recipe.service);
                             recipe.tell(FleetEvent::Refused { service: recipe.service, code, line });
                         }
                         status.to_string()
@@ -243,9 +243,9 @@ async fn end(mut child: Child) {
 }
 
 /// The last line a process wrote, where it says why it ended.
-fn last_line(log: &Path) -> String {
+fn last_line(log: &Path, service: Identity) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it did not say why");
-    line.trim().trim_start_matches("bursar: ").to_owned()
+    line.trim().trim_start_matches(&format!("bursar {service}: ")).to_owned()
 }

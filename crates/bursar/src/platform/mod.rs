@@ -13,7 +13,7 @@ pub(crate) use fleet::{Fleet, FleetEvent};
 pub(crate) use layout::{Layout, write_private};
 pub(crate) use ports::{PortChoice, Ports};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bursar_proto::access::Identity;
 
@@ -50,7 +50,6 @@ impl Platform {
         let layout = Layout::open(&setup.data)?;
         let ports = Ports::choose(setup.ports)?;
         files::certificates(&layout)?;
-        files::keys(&layout)?;
         let databases = match &setup.database_url {
             None => provision::embedded(&layout),
             Some(url) => provision::postgres(url, &setup.database_prefix, &layout).await?,
@@ -58,6 +57,14 @@ impl Platform {
         files::configurations(&layout, &ports, &databases)?;
         let endpoints = Endpoints::new(&layout, &ports);
         Ok(Self { layout, endpoints })
+    }
+
+    /// Prepares a folder for processes that somebody else starts, each on a host that is called like the service.
+    pub(crate) async fn prepare_hosts(data: &Path, database_url: &str, database_prefix: &str) -> Result<(), Exit> {
+        let layout = Layout::open(data)?;
+        files::certificates(&layout)?;
+        let databases = provision::postgres(database_url, database_prefix, &layout).await?;
+        files::configurations(&layout, &Ports::by_host(), &databases)
     }
 
     /// Starts the five and waits until each serves; tells the way through `tell`.

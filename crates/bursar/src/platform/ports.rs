@@ -16,15 +16,25 @@ pub(crate) enum PortChoice {
     Free,
 }
 
-/// The ports of a platform, all on the loopback address.
+/// The ports of a platform.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ports {
+    reach: Reach,
     grpc: [u16; 5],
     admin: [u16; 5],
     /// The gateway's ISO 8583 listener.
     pub(crate) iso8583: u16,
     /// The gateway's HTTP listener.
     pub(crate) http: u16,
+}
+
+/// From where the processes are reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// All on this machine's loopback address.
+    Loopback,
+    /// Each on a host of its own that is called like the service.
+    Hosts,
 }
 
 /// Free ports are looked for below the range that the system takes for outgoing connections, or one could be gone
@@ -47,12 +57,7 @@ impl Ports {
     pub(crate) fn choose(choice: PortChoice) -> Result<Self, Exit> {
         match choice {
             PortChoice::Fixed => {
-                let ports = Self {
-                    grpc: [7101, 7102, 7103, 7104, 7105],
-                    admin: [7201, 7202, 7203, 7204, 7205],
-                    iso8583: 8583,
-                    http: 8080,
-                };
+                let ports = Self::documented(Reach::Loopback);
                 for port in ports.all() {
                     TcpListener::bind(local(port)).map_err(|error| {
                         Exit::unavailable(format!(
@@ -66,6 +71,21 @@ impl Ports {
         }
     }
 
+    /// The documented ports, each service on a host that is called like it.
+    pub(crate) fn by_host() -> Self {
+        Self::documented(Reach::Hosts)
+    }
+
+    const fn documented(reach: Reach) -> Self {
+        Self {
+            reach,
+            grpc: [7101, 7102, 7103, 7104, 7105],
+            admin: [7201, 7202, 7203, 7204, 7205],
+            iso8583: 8583,
+            http: 8080,
+        }
+    }
+
     fn free() -> Result<Self, Exit> {
         let mut seed = [0_u8; 2];
         OsEntropy.fill(&mut seed);
@@ -76,19 +96,37 @@ impl Ports {
             || found.next().ok_or_else(|| Exit::unavailable("no free ports below 30000: stop something"));
         let mut five = || -> Result<[u16; 5], Exit> { Ok([next()?, next()?, next()?, next()?, next()?]) };
         let (grpc, admin) = (five()?, five()?);
-        Ok(Self { grpc, admin, iso8583: next()?, http: next()? })
+        Ok(Self { reach: Reach::Loopback, grpc, admin, iso8583: next()?, http: next()? })
     }
 
     fn all(&self) -> impl Iterator<Item = u16> {
         self.grpc.into_iter().chain(self.admin).chain([self.iso8583, self.http])
     }
 
+    /// Where the service listens for gRPC.
     pub(crate) fn grpc(&self, service: Identity) -> SocketAddr {
-        local(self.grpc[index(service)])
+        self.listen(self.grpc[index(service)])
     }
 
+    /// Where the service listens for its operators.
     pub(crate) fn admin(&self, service: Identity) -> SocketAddr {
-        local(self.admin[index(service)])
+        self.listen(self.admin[index(service)])
+    }
+
+    /// Where a listener with this port listens.
+    pub(crate) fn listen(&self, port: u16) -> SocketAddr {
+        match self.reach {
+            Reach::Loopback => local(port),
+            Reach::Hosts => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+        }
+    }
+
+    /// Where others reach the service: `https://…`.
+    pub(crate) fn address(&self, service: Identity) -> String {
+        match self.reach {
+            Reach::Loopback => format!("https://{}", self.grpc(service)),
+            Reach::Hosts => format!("https://{service}:{}", self.grpc[index(service)]),
+        }
     }
 }
 
