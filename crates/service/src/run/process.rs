@@ -1,8 +1,11 @@
 //! The process around a service: flags, exit codes, signals.
 
 use std::ffi::OsString;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use serde::Serialize;
@@ -25,7 +28,14 @@ struct Flags {
     /// Check the configuration, print it with secrets hidden, and end.
     #[arg(long)]
     check_config: bool,
+    /// Ask the process that runs with this configuration whether it is ready, and end: 0 if it is, 69 if not.
+    /// For the health checks of containers, whose images hold no other program.
+    #[arg(long, conflicts_with = "check_config")]
+    probe: bool,
 }
+
+/// Longest wait of a probe.
+const PROBE_MAX: Duration = Duration::from_secs(2);
 
 /// Runs a service as this process until it is told to stop. `args` begin with the name the process was called by.
 ///
@@ -52,6 +62,12 @@ where
     if flags.check_config {
         print(&loaded.shown);
         return ExitCode::SUCCESS;
+    }
+    if flags.probe {
+        return match probe(loaded.common.service.admin_listen) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&spec, &StartError::Unavailable(format!("not ready: {error}"))),
+        };
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -101,6 +117,25 @@ async fn live<C: Send + 'static>(spec: Spec<C>, loaded: Loaded<C>) -> ExitCode {
     tracing::info!(code, "stopped");
     telemetry.flush().await;
     ExitCode::from(code)
+}
+
+/// Asks the admin port of a running process for `/readyz`.
+fn probe(admin: SocketAddr) -> Result<(), std::io::Error> {
+    let mut address = admin;
+    if address.ip().is_unspecified() {
+        address.set_ip(if admin.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    let mut stream = TcpStream::connect_timeout(&address, PROBE_MAX)?;
+    stream.set_read_timeout(Some(PROBE_MAX))?;
+    stream.set_write_timeout(Some(PROBE_MAX))?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    let mut status = [0_u8; 12];
+    stream.read_exact(&mut status)?;
+    if status.ends_with(b" 200") {
+        Ok(())
+    } else {
+        Err(std::io::Error::other("it answers, and says that it is not"))
+    }
 }
 
 /// Panics are logged where they happened. Their text may hold anything, so only a literal one is repeated.
