@@ -31,11 +31,11 @@ fn below(folder: &str) -> Vec<String> {
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
-            let path = entry.unwrap().path();
+            let path = entry.expect("the folder can be read").path();
             if path.is_dir() {
                 folders.push(path);
             } else {
-                all.push(path.strip_prefix(root()).unwrap().display().to_string());
+                all.push(path.strip_prefix(root()).expect("it is below the root").display().to_string());
             }
         }
     }

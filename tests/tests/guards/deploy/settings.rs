@@ -65,7 +65,9 @@ pub(super) fn ports() -> BTreeMap<&'static str, Vec<u16>> {
         let rest = body.split(&format!("{field}: ")).nth(1).unwrap_or_else(|| panic!("no ports of {field}"));
         let end = if rest.starts_with('[') { ']' } else { ',' };
         let value = rest.split(end).next().unwrap_or_default();
-        words(value, |c| c.is_ascii_digit()).map(|digits| digits.parse().unwrap()).collect()
+        words(value, |c| c.is_ascii_digit())
+            .map(|digits| digits.parse().expect("a port is a number of 16 bits"))
+            .collect()
     };
     let (grpc, admin) = (numbers("grpc"), numbers("admin"));
     assert_eq!(
