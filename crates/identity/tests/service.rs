@@ -10,6 +10,8 @@ mod applications;
 mod codes;
 #[path = "service/keeping.rs"]
 mod keeping;
+#[path = "service/process.rs"]
+mod process;
 #[path = "service/reviews.rs"]
 mod reviews;
 #[path = "service/sessions.rs"]
