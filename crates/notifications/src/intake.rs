@@ -8,6 +8,7 @@ use bursar_types::Timestamp;
 use crate::core::Core;
 use crate::error::NotificationsError;
 use crate::people::decision::{self, Channel, Notice};
+use crate::people::facts::LOCALE;
 use crate::store::deliveries::{self, NewDelivery};
 use crate::store::messages::{self, NewMessage};
 use crate::store::{endpoints, recipients, texts};
@@ -47,6 +48,9 @@ impl Core {
         };
         if !messages::insert(tx, &message).await? {
             return Ok(());
+        }
+        if let Some(locale) = notice.facts.get(LOCALE).and_then(|tag| tag.parse().ok()) {
+            messages::set_locale(tx, notice.customer_id, locale).await?;
         }
         if notice.rule.channels.contains(&Channel::Sms) {
             // Serializable: if the recipient is put at the same time, one of the two transactions sees the other.

@@ -88,8 +88,12 @@ pub fn payload<M: Message + Name + Default>(event: &event::v1::Event) -> Result<
 
 type Read = Result<Told, BadEvent>;
 
+/// The fact that names the language a customer signed up in.
+pub const LOCALE: &str = "locale";
+
 pub(super) fn registered(event: &event::v1::Event) -> Read {
-    about(&payload::<identity::v1::CustomerRegistered>(event)?.customer_id, Facts::default())
+    let registered: identity::v1::CustomerRegistered = payload(event)?;
+    about(&registered.customer_id, Facts::default().with(LOCALE, registered.locale))
 }
 
 pub(super) fn session(event: &event::v1::Event) -> Read {

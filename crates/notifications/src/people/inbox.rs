@@ -92,17 +92,17 @@ impl Core {
         page: &Page<i64>,
     ) -> Result<InboxPage, NotificationsError> {
         let before = page.after().copied().unwrap_or(i64::MAX);
-        let (locale, stored, unread) = self
+        let (head, stored) = self
             .db
             .read(|tx| {
                 Box::pin(async move {
-                    let locale = recipients::locale(tx, customer_id).await?;
+                    let head = messages::head(tx, customer_id).await?;
                     let stored = messages::list(tx, customer_id, before, page.limit()).await?;
-                    let unread = messages::unread(tx, customer_id).await?;
-                    Ok::<_, NotificationsError>((locale.unwrap_or(Locale::FALLBACK), stored, unread))
+                    Ok::<_, NotificationsError>((head, stored))
                 })
             })
             .await?;
+        let locale = head.locale.unwrap_or(Locale::FALLBACK);
         let (stored, next_page_token) = page.finish(stored, |last| last.number);
         let mut items = Vec::with_capacity(stored.len());
         for message in stored {
@@ -117,7 +117,7 @@ impl Core {
                 create_time: message.create_time,
             });
         }
-        Ok(InboxPage { items, next_page_token, unread })
+        Ok(InboxPage { items, next_page_token, unread: head.unread })
     }
 
     /// Marks messages of the customer's inbox as read: all of them, or none if one is not there.

@@ -5,6 +5,7 @@ use bursar_types::Timestamp;
 use bursar_types::id::{CustomerId, MessageId};
 
 use crate::people::facts::Facts;
+use crate::people::locale::Locale;
 
 /// A message about to be stored.
 pub(crate) struct NewMessage<'a> {
@@ -89,14 +90,41 @@ pub(crate) async fn list(
     rows.iter().map(stored).collect()
 }
 
-/// How many messages of an inbox were not read.
-pub(crate) async fn unread(tx: &mut Tx<'_>, customer_id: CustomerId) -> Result<i64, DbError> {
+/// What is known of an inbox as a whole.
+#[derive(Default)]
+pub(crate) struct Head {
+    /// How many of its messages were not read.
+    pub(crate) unread: i64,
+    /// Its owner's language: the recipient's, or as long as that is not known the one of the sign-up.
+    pub(crate) locale: Option<Locale>,
+}
+
+/// The head of an inbox; one without a message has the default.
+pub(crate) async fn head(tx: &mut Tx<'_>, customer_id: CustomerId) -> Result<Head, DbError> {
     let row = tx
-        .query("SELECT unread FROM inboxes WHERE customer_id = $1")
+        .query(
+            "SELECT i.unread, COALESCE(r.locale, i.locale, '') AS locale
+             FROM inboxes i LEFT JOIN recipients r ON r.customer_id = i.customer_id WHERE i.customer_id = $1",
+        )
         .bind_id(customer_id)
         .fetch_optional()
         .await?;
-    row.map_or(Ok(0), |row| row.get("unread"))
+    let Some(row) = row else { return Ok(Head::default()) };
+    Ok(Head { unread: row.get("unread")?, locale: row.get::<String>("locale")?.parse().ok() })
+}
+
+/// Notes the language a customer signed up in.
+pub(crate) async fn set_locale(
+    tx: &mut Tx<'_>,
+    customer_id: CustomerId,
+    locale: Locale,
+) -> Result<(), DbError> {
+    tx.query("UPDATE inboxes SET locale = $2 WHERE customer_id = $1")
+        .bind_id(customer_id)
+        .bind(locale.tag())
+        .execute()
+        .await?;
+    Ok(())
 }
 
 /// Marks a message as read; false if the customer has no such message.

@@ -6,11 +6,13 @@ CREATE TABLE recipients (
     update_time BIGINT NOT NULL
 );
 
--- Heads of the inboxes: the number of the last message, and how many are unread.
+-- Heads of the inboxes: the number of the last message, how many are unread, and the language the customer signed up
+-- in, which holds until the recipient is known.
 CREATE TABLE inboxes (
     customer_id TEXT NOT NULL PRIMARY KEY,
     last_number BIGINT NOT NULL,
-    unread BIGINT NOT NULL
+    unread BIGINT NOT NULL,
+    locale TEXT
 );
 
 -- Messages to people, as template and facts (JSON): written out in the language of whoever reads.

@@ -70,19 +70,30 @@ on_both_databases! {
     async fn a_message_to_a_stranger_waits_and_is_written_in_the_language_put_later(database: TestDatabase) {
         let world = World::new(database).await;
         world.run_outbox(world.mailbox.clone());
+        world.apply(&[fresh(&world, samples::event("identity.session.opened"))]).await.unwrap();
+        let unknown = inbox(&world, CUSTOMER, 0, "").await;
+        assert_eq!(unknown.messages[0].locale, "zh-CN", "nothing is known yet");
         world.apply(&[fresh(&world, samples::event("identity.customer.registered"))]).await.unwrap();
-        assert_eq!(inbox(&world, CUSTOMER, 0, "").await.messages[0].title, "欢迎使用");
+        let registered = inbox(&world, CUSTOMER, 0, "").await;
+        assert_eq!(registered.messages[0].title, "Welcome", "in the language of the sign-up");
+        assert_eq!(registered.messages[1].title, "New login");
         assert!(letters(&world, Duration::ZERO).await.is_empty());
-        put_recipient(&world, 1, "en").await;
-        let letters = letters(&world, PATIENCE).await;
-        assert_eq!(*letters[0].body, "Bursar: Your account is registered. Verify your identity to apply for a card.");
+        put_recipient(&world, 1, "zh-CN").await;
+        let letters = eventually(async || {
+            let letters = letters(&world, PATIENCE).await;
+            (letters.len() == 2).then_some(letters)
+        })
+        .await;
+        let welcome = letters.iter().find(|letter| letter.event_type == "identity.customer.registered").unwrap();
+        assert_eq!(*welcome.body, "【Bursar】您的账户已注册成功，完成实名认证后即可申请银行卡。");
         let page = inbox(&world, CUSTOMER, 0, "").await;
-        assert_eq!((page.messages[0].title.as_str(), page.messages[0].locale.as_str()), ("Welcome", "en"));
+        assert_eq!((page.messages[0].title.as_str(), page.messages[0].locale.as_str()), ("欢迎使用", "zh-CN"));
         let delivered = eventually(async || {
-            world.published("notifications.message.delivered").await.into_iter().next()
+            let all = world.published("notifications.message.delivered").await;
+            all.into_iter().find(|event| event.subject == welcome.message_id.to_string())
         });
         let delivered: MessageDelivered = payload(&delivered.await).unwrap();
-        assert_eq!(delivered.message_id, letters[0].message_id.to_string());
+        assert_eq!(delivered.message_id, welcome.message_id.to_string());
         assert_eq!((delivered.customer_id.as_str(), delivered.channel.as_str()), (CUSTOMER, "sms"));
         world.supervisor.stop().await;
     }

@@ -55,7 +55,7 @@ pub fn make(event: &Event, audience: Audience) -> Result<Vec<u8>, BadEvent> {
     let timestamp = parse::timestamp("time", event.time.as_ref())
         .map_err(|error| BadEvent::Field { field: "time", problem: error.to_string() })?
         .to_rfc3339();
-    serde_json::to_vec(&Body { r#type: &event.r#type, timestamp, data }).map_err(unwritable)
+    serde_json::to_vec(&Body { r#type: &event.r#type, timestamp, data }).map_err(|error| unwritable(&error))
 }
 
 fn whole(event: &Event) -> Result<serde_json::Value, BadEvent> {
@@ -96,7 +96,7 @@ fn to_json(message: &str, bytes: &[u8]) -> Result<serde_json::Value, BadEvent> {
     remove_sensitive(&mut dynamic);
     dynamic
         .serialize_with_options(serde_json::value::Serializer, &SerializeOptions::new())
-        .map_err(unwritable)
+        .map_err(|error| unwritable(&error))
 }
 
 fn remove_sensitive(message: &mut DynamicMessage) {
@@ -122,7 +122,7 @@ fn remove_sensitive(message: &mut DynamicMessage) {
     }
 }
 
-fn unwritable(error: serde_json::Error) -> BadEvent {
+fn unwritable(error: &serde_json::Error) -> BadEvent {
     BadEvent::Decode(format!("not expressible as JSON: {error}"))
 }
 
