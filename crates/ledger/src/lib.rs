@@ -20,6 +20,8 @@ mod project;
 mod proof;
 mod start;
 mod store;
+#[cfg(test)]
+mod tests;
 mod verify;
 mod wire;
 mod writer;

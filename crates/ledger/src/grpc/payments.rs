@@ -259,7 +259,7 @@ impl Api {
         sums: Sums,
     ) -> Result<PaymentRecord, LedgerError> {
         self.0.handle.projected(position).await?;
-        Ok(self.stored_payment(id).await?.as_of(position, sums))
+        Ok(self.stored_payment(id).await?.at(position, sums))
     }
 
     async fn stored_payment(&self, id: PaymentId) -> Result<PaymentRecord, LedgerError> {

@@ -1,1 +1,174 @@
-//! The journal's bytes.
+//! The bytes of format 1, and the chain.
+
+use bursar_ledger_engine::{
+    Action, Actor, Authorize, Channel, Command, Control, ControlScope, CountedPer, Country, CvvResult,
+    EntryMode, Match, Mcc, Measure, Merchant, Name, Note, Outcome, PasswordResult, PaymentKind, PinResult,
+    Reference, Role, Rule, Text, TransferCode, TransferMode, TransferOrder, Verification, Window,
+};
+use bursar_types::id::{AccountId, CardId, PaymentId, TransferId, Uuid};
+use bursar_types::{Asset, Money, RequestId};
+use data_encoding::HEXLOWER;
+use proptest::prelude::*;
+
+use super::*;
+
+fn id<I: TypedIdLike>(number: u128) -> I {
+    I::of(Uuid::from_u128(number))
+}
+
+/// Ids and request ids alike.
+trait TypedIdLike {
+    fn of(uuid: Uuid) -> Self;
+}
+
+macro_rules! alike {
+    ($($name:ident),+) => {$(
+        impl TypedIdLike for $name {
+            fn of(uuid: Uuid) -> Self {
+                Self::from_uuid(uuid)
+            }
+        }
+    )+};
+}
+
+alike!(AccountId, CardId, PaymentId, TransferId, ProgramId, RequestId);
+
+fn actor() -> Actor {
+    Actor { role: Role::Network, name: Name::new("gateway").unwrap() }
+}
+
+fn cny(minor_units: i64) -> Money {
+    Money::new(minor_units, Asset::from_code("CNY").unwrap())
+}
+
+fn authorize() -> Action {
+    Action::Authorize(Box::new(Authorize {
+        payment: id(3),
+        transfers: id(4),
+        card: id(5),
+        kind: PaymentKind::Purchase,
+        amount: cny(31_240),
+        channel: Channel::InApp,
+        entry_mode: EntryMode::InApp,
+        merchant: Merchant {
+            id: Reference::new("M-1").unwrap(),
+            name: Name::new("茶馆").unwrap(),
+            country: Country::new("CN").unwrap(),
+            mcc: Mcc::new(5814).unwrap(),
+        },
+        verification: Verification {
+            cvv: CvvResult::Absent,
+            pin: PinResult::Absent,
+            password: PasswordResult::Verified {
+                proof: Reference::new("proof-1").unwrap(),
+                valid_until: Timestamp::from_micros(1_767_225_660_000_000),
+            },
+            expiry: None,
+        },
+        partial_allowed: false,
+        capture_now: true,
+        network_reference: None,
+        approval_code: Some(Text::new("012345").unwrap()),
+        outside: None,
+    }))
+}
+
+fn transfer(minor_units: i64) -> Action {
+    Action::Transfer(Box::new(TransferOrder {
+        transfer: id(6),
+        debit: id(7),
+        credit: id(8),
+        amount: cny(minor_units),
+        mode: TransferMode::Hold { expires_at: Some(Timestamp::from_micros(-5)), over_capture: 0 },
+        code: TransferCode::TRANSFER,
+        value_date: None,
+        reference: Reference::default(),
+        description: Note::new("rent").unwrap(),
+    }))
+}
+
+fn limits() -> Action {
+    let rule = Rule::Limit {
+        measure: Measure::Count(3),
+        window: Window::Rolling { seconds: 60 },
+        per: CountedPer::Card,
+    };
+    let control = Control { id: 10, when: Match::default(), rule, customer_can_change: true };
+    Action::SetControls { scope: ControlScope::Card(id(5)), controls: vec![control] }
+}
+
+fn record(number: u128, action: Action) -> Record {
+    let command = Command { request_id: id(number), actor: actor(), action };
+    let (body, _) = Body::new("Test", "service/test").field("a", "b").finish();
+    let proof = UsedProof { id: Reference::new("proof-1").unwrap(), until: Timestamp::from_micros(7) };
+    Record { command, outcome: Outcome::Done, body: Some(body), proof: Some(proof) }
+}
+
+fn row(head: &Head, records: &[Record]) -> Row {
+    let mut entry = EntryWriter::new();
+    for record in records {
+        entry.push(record);
+    }
+    head.next_row(id(1), 2, Timestamp::from_micros(1_767_225_600_000_000), entry)
+}
+
+/// The bytes that format 1 writes are kept here for ever: what is journaled today must be read by every release to
+/// come. A change of this test is a change of the format, and needs a number of its own.
+#[test]
+fn format_1_is_what_it_was() {
+    let records = [record(1, authorize()), record(2, transfer(-1)), record(3, limits())];
+    let row = row(&Head::empty(), &records);
+    let golden = include_str!("golden_v1.txt");
+    let (entry, hash) = golden.trim().split_once('\n').unwrap_or((golden.trim(), ""));
+    assert_eq!(HEXLOWER.encode(&row.entry), entry);
+    assert_eq!(HEXLOWER.encode(&row.hash), hash);
+    let bytes = HEXLOWER.decode(entry.as_bytes()).unwrap();
+    assert_eq!(Entry::decode(&bytes).unwrap().records, records);
+}
+
+#[test]
+fn the_chain_tells_what_is_wrong() {
+    let first = row(&Head::empty(), &[record(1, authorize())]);
+    let head = Head::after(&first);
+    let second = row(&head, &[record(2, limits()), record(3, limits())]);
+    assert_eq!(Head::empty().broken_by(id(1), &first), None);
+    assert_eq!(head.broken_by(id(1), &second), None);
+    assert_eq!((second.first_position, second.last_position()), (2, 3));
+    let broken = |change: fn(&mut Row)| {
+        let mut row = second.clone();
+        change(&mut row);
+        head.broken_by(id(1), &row)
+    };
+    assert!(broken(|row| row.sequence += 1).unwrap().contains("row 2 is missing"));
+    assert!(broken(|row| row.previous = GENESIS).unwrap().contains("does not name the hash of row 1"));
+    assert!(broken(|row| row.entry[3] ^= 1).unwrap().contains("does not have its hash"));
+    assert!(broken(|row| row.epoch += 1).unwrap().contains("does not have its hash"));
+    assert!(broken(|row| row.first_position += 1).unwrap().contains("begins at position 3"));
+    // A row of another program is not of this chain.
+    assert!(head.broken_by(id(9), &second).is_some());
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let mut bytes = Vec::new();
+    put_number(1, u64::from(FORMAT) + 1, &mut bytes);
+    assert!(Entry::decode(&bytes).is_err());
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_an_entry_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Entry::decode(&bytes);
+    }
+
+    #[test]
+    fn a_flipped_bit_is_another_entry_or_an_error(at in 0_usize..400, bit in 0_u8..8) {
+        let row = row(&Head::empty(), &[record(1, authorize()), record(2, transfer(5))]);
+        let mut bytes = row.entry.clone();
+        let at = at % bytes.len();
+        bytes[at] ^= 1 << bit;
+        if let Ok(entry) = Entry::decode(&bytes) {
+            prop_assert_ne!(entry, Entry::decode(&row.entry).unwrap());
+        }
+    }
+}

@@ -46,7 +46,7 @@ pub(crate) struct PaymentRecord {
 
 impl PaymentRecord {
     /// The payment as it was at `position`, when its sums were `sums`: what is answered to a repeated request.
-    pub(crate) fn as_of(mut self, position: i64, sums: Sums) -> Self {
+    pub(crate) fn at(mut self, position: i64, sums: Sums) -> Self {
         let kept = self.positions.iter().take_while(|at| **at <= position).count();
         self.positions.truncate(kept);
         self.payment.elements.truncate(kept);

@@ -66,7 +66,7 @@ async fn begin(shared: &Shared, progress: &Progress, filter: Filter) -> Result<(
             }
             // The journal is the truth: a checkpoint that cannot be used costs time only.
             Err(error) => {
-                tracing::error!(%error, sequence, "a checkpoint cannot be used; replaying from the start")
+                tracing::error!(%error, sequence, "a checkpoint cannot be used; replaying from the start");
             }
         }
     }

@@ -20,6 +20,8 @@ use crate::journal::{Fingerprint, UsedProof};
 use crate::project::{Known, PaymentRecord};
 
 pub(crate) use handle::{Handle, Shared};
+#[cfg(test)]
+pub(crate) use owner::JournalStore;
 pub(crate) use owner::{SqlJournal, own};
 pub(crate) use shard::replay;
 

@@ -141,15 +141,8 @@ async fn work(
             std::future::pending().await
         });
     }
-    let mut writer = Writer {
-        shared: &**shared,
-        store: &**store,
-        epoch: lease.epoch,
-        shard,
-        head,
-        projector,
-        valid_until,
-    };
+    let mut writer =
+        Writer { shared, store: &**store, epoch: lease.epoch, shard, head, projector, valid_until };
     shared.queue.send_replace(Some(sender));
     tokio::select! {
         done = writer.run(queue, stop) => done?,

@@ -1,0 +1,9 @@
+//! The ledger as a whole, in this process: on both databases, with clocks, peers and faults in the test's hand.
+
+mod books;
+mod cards;
+mod money;
+mod ownership;
+mod payments;
+mod streams;
+mod world;
