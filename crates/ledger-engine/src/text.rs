@@ -1,6 +1,7 @@
 //! Short texts with a bound, so that no record can grow without end.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Why a text was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,9 +17,10 @@ pub enum TextError {
     ControlCharacter,
 }
 
-/// A text of at most `MAX` bytes of UTF-8 without control characters.
+/// A text of at most `MAX` bytes of UTF-8 without control characters. A clone shares the bytes: a merchant's name
+/// stands in the command, the payment, its hold and their effects, and is there once.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Text<const MAX: usize>(Box<str>);
+pub struct Text<const MAX: usize>(Option<Arc<str>>); // `None` for the empty text, and for nothing else
 
 impl<const MAX: usize> Text<MAX> {
     /// The text, if it keeps the bound.
@@ -32,12 +34,12 @@ impl<const MAX: usize> Text<MAX> {
         if text.chars().any(char::is_control) {
             return Err(TextError::ControlCharacter);
         }
-        Ok(Self(text.into()))
+        Ok(Self(Some(text).filter(|text| !text.is_empty()).map(Arc::from)))
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_deref().unwrap_or_default()
     }
 
     /// The same text under a bound that is no smaller.
@@ -48,19 +50,19 @@ impl<const MAX: usize> Text<MAX> {
 
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 }
 
 impl<const MAX: usize> fmt::Display for Text<MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl<const MAX: usize> fmt::Debug for Text<MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
@@ -80,5 +82,13 @@ mod tests {
         assert!(Text::<3>::new("abc").is_ok());
         assert_eq!(Text::<3>::new("abcd"), Err(TextError::TooLong { max: 3 }));
         assert_eq!(Text::<3>::new("a\n"), Err(TextError::ControlCharacter));
+    }
+
+    #[test]
+    fn the_empty_text_is_one_and_the_first() {
+        assert_eq!(Text::<3>::new(""), Ok(Text::default()));
+        assert!(Text::<3>::default() < Text::new("a").unwrap());
+        assert_eq!((Text::<3>::default().as_str(), Text::<3>::default().to_string().len()), ("", 0));
+        assert_eq!(Text::<3>::new("ab").unwrap().widen::<4>(), Text::new("ab").unwrap());
     }
 }

@@ -49,17 +49,7 @@ impl Step<'_> {
             Seen::Never => ask.outside,
             Seen::Same(_) | Seen::Other => Some(DeclineReason::Duplicate),
         };
-        let mut assessment = self.state.assess(&Ask {
-            card: ask.card,
-            kind: ask.kind,
-            amount: ask.amount,
-            channel: ask.channel,
-            entry_mode: ask.entry_mode,
-            merchant: &ask.merchant,
-            verification: Some(&ask.verification),
-            partial_allowed: ask.partial_allowed,
-            outside,
-        });
+        let mut assessment = self.state.assess(&Ask { outside, ..Ask::of(ask) }, self.at);
         let mark = self.mark();
         let cleared = match self.set_aside(ask, &assessment) {
             Ok(cleared) => cleared,
@@ -270,7 +260,7 @@ impl Step<'_> {
         else {
             return refuse(RefusalReason::PaymentState, Subject::Payment);
         };
-        let mut assessment = self.state.assess(&Ask {
+        let again = Ask {
             card: payment.card,
             kind: payment.kind,
             amount: increment.amount,
@@ -281,7 +271,8 @@ impl Step<'_> {
             verification: None,
             partial_allowed: false,
             outside: None,
-        });
+        };
+        let mut assessment = self.state.assess(&again, self.at);
         let amount = increment.amount.minor_units;
         let decision = &mut assessment.decision;
         if decision.verdict != Verdict::Declined {

@@ -114,7 +114,7 @@ impl Step<'_> {
         card.stage = CardStage::PendingActivation;
         card.masked_pan = Some(masked.clone());
         card.expiry = Some(expiry);
-        self.state.due.insert((calendar::end_of(expiry, zone), Due::Card(id)));
+        self.state.due.insert((calendar::end_of(expiry, zone), Due::card(id)));
         Ok(self.transition(
             id,
             from,
@@ -216,7 +216,7 @@ impl Step<'_> {
         let (account, expiry) = (card.account, card.expiry);
         card.stage = CardStage::Closed(close);
         if let Some(expiry) = expiry {
-            self.state.due.remove(&(calendar::end_of(expiry, zone), Due::Card(id)));
+            self.state.due.remove(&(calendar::end_of(expiry, zone), Due::card(id)));
         }
         if let Some(slot) = self.state.accounts.get_mut(&account) {
             slot.open_cards = slot.open_cards.saturating_sub(1);

@@ -3,7 +3,7 @@
 use bursar_types::id::PaymentId;
 
 use super::calendar;
-use super::limits::Profile;
+use super::limits::{Profile, position};
 use super::step::Step;
 use crate::*;
 
@@ -58,7 +58,7 @@ impl Step<'_> {
                 !counted.iter().any(|entry| entry.key == key && entry.window == window && entry.count > 0);
             let count = i64::from(first);
             let Some(counters) = self.state.counters_mut(key.owner) else { continue };
-            let index = match counters.iter().position(|c| c.key == key && c.window == window) {
+            let index = match position(counters, &key, window) {
                 Some(index) => index,
                 None => {
                     counters.push(Counter { key, window, slots: Vec::new() });

@@ -29,6 +29,23 @@ pub(crate) struct Ask<'a> {
     pub(crate) outside: Option<DeclineReason>,
 }
 
+impl<'a> Ask<'a> {
+    /// What an authorization asks for.
+    pub(crate) fn of(ask: &'a Authorize) -> Self {
+        Self {
+            card: ask.card,
+            kind: ask.kind,
+            amount: ask.amount,
+            channel: ask.channel,
+            entry_mode: ask.entry_mode,
+            merchant: &ask.merchant,
+            verification: Some(&ask.verification),
+            partial_allowed: ask.partial_allowed,
+            outside: ask.outside,
+        }
+    }
+}
+
 /// A decision, and what carrying it out needs.
 pub(crate) struct Assessment {
     pub(crate) decision: Decision,
@@ -53,8 +70,8 @@ impl Failures {
 }
 
 impl State {
-    /// Decides `ask` at `self.now`.
-    pub(crate) fn assess(&self, ask: &Ask<'_>) -> Assessment {
+    /// Decides `ask` at the moment `at`.
+    pub(crate) fn assess(&self, ask: &Ask<'_>, at: Timestamp) -> Assessment {
         let mut failures = Failures(Vec::new());
         if let Some(reason) = ask.outside {
             failures.add(reason);
@@ -80,19 +97,19 @@ impl State {
         };
         let account = self.account(card.account);
         check_form(ask, version.spec.asset, &mut failures);
-        self.check_card(card, ask, &mut failures);
+        self.check_card(card, ask, at, &mut failures);
         if let Some(account) = account {
             check_account(account, &mut failures);
         }
         self.check_customer(card, version, &mut failures);
         if let Some(verification) = ask.verification {
-            self.check_verification(verification, ask.channel, &version.spec, &mut failures);
+            self.check_verification(verification, at, needs_of(&version.spec, ask.channel), &mut failures);
         }
         let (amount, first) = (ask.amount.minor_units, ask.verification.is_some());
         let check_only = ask.kind == PaymentKind::AccountCheck;
         // An account check spends nothing: allow and deny lists look at it, limits have nothing to count.
         let count = i64::from(first && !check_only);
-        self.hold_controls_against(&profile, amount, count, &mut failures.0);
+        self.hold_controls_against(&profile, at, amount, count, &mut failures.0);
 
         let spendable = account.and_then(Account::spendable);
         let spendable_before = spendable.map(clamp);
@@ -122,14 +139,14 @@ impl State {
                 failing: failures.0,
                 spendable_before,
                 product_version: version.version,
-                hold_until: (first && !check_only).then(|| self.hold_until(ask, &version.spec.hold_policy)),
+                hold_until: (first && !check_only).then(|| hold_until(ask, &version.spec.hold_policy, at)),
             },
             _ => decline(failures, spendable_before, version.version),
         };
         Assessment { decision, account: Some(card.account), customer: Some(card.customer), internal }
     }
 
-    fn check_card(&self, card: &Card, ask: &Ask<'_>, failures: &mut Failures) {
+    fn check_card(&self, card: &Card, ask: &Ask<'_>, at: Timestamp, failures: &mut Failures) {
         let by_stage = match card.stage {
             CardStage::Active => None,
             CardStage::Issuing | CardStage::PendingActivation => Some(DeclineReason::CardNotActivated),
@@ -151,7 +168,7 @@ impl State {
             });
         }
         if let Some(expiry) = card.expiry {
-            let over = calendar::end_of(expiry, self.zone()) <= self.now;
+            let over = calendar::end_of(expiry, self.zone()) <= at;
             // The timer may not have closed it yet.
             failures.add_if(over && !matches!(card.stage, CardStage::Closed(_)), DeclineReason::CardExpired);
         }
@@ -178,8 +195,8 @@ impl State {
     fn check_verification(
         &self,
         verification: &Verification,
-        channel: Channel,
-        spec: &ProductSpec,
+        at: Timestamp,
+        needs: Needs,
         failures: &mut Failures,
     ) {
         failures.add_if(verification.cvv == CvvResult::Mismatched, DeclineReason::CvvMismatch);
@@ -192,7 +209,7 @@ impl State {
         match &verification.password {
             PasswordResult::Absent => {}
             PasswordResult::Verified { proof, valid_until } => {
-                let stale = *valid_until < self.now || self.proofs.holds(proof);
+                let stale = *valid_until < at || self.proofs.holds(proof);
                 failures.add_if(stale, DeclineReason::SecurityViolation);
             }
             PasswordResult::Wrong => failures.add(DeclineReason::PasswordIncorrect),
@@ -200,11 +217,10 @@ impl State {
             PasswordResult::BadProof => failures.add(DeclineReason::SecurityViolation),
             PasswordResult::Unverifiable => failures.add(DeclineReason::PasswordUnverifiable),
         }
-        let needs = spec.needs.iter().find(|needs| needs.channel == channel);
         // Only what did not come is missing; what came and was wrong has been named.
         let no_cvv = verification.cvv == CvvResult::Absent;
         let no_password = verification.password == PasswordResult::Absent;
-        let missing = match needs.map_or(Needs::Nothing, |needs| needs.needs) {
+        let missing = match needs {
             Needs::Nothing => false,
             Needs::Cvv => no_cvv,
             Needs::Password => no_password,
@@ -213,19 +229,25 @@ impl State {
         };
         failures.add_if(missing, DeclineReason::VerificationRequired);
     }
+}
 
-    fn hold_until(&self, ask: &Ask<'_>, policy: &HoldPolicy) -> Timestamp {
-        let unit = 10_i64.saturating_pow(u32::from(ask.amount.asset.exponent()));
-        let fits = |rule: &&HoldRule| {
-            (rule.mccs.is_empty() || rule.mccs.iter().any(|range| range.holds(ask.merchant.mcc)))
-                && rule.card_present.is_none_or(|present| present == ask.channel.card_present())
-                && rule
-                    .at_most_major_units
-                    .is_none_or(|units| ask.amount.minor_units <= i64::from(units).saturating_mul(unit))
-        };
-        let days = policy.rules.iter().find(fits).map_or(policy.default_days, |rule| rule.days);
-        self.now.plus(DAY.saturating_mul(u32::from(days)))
-    }
+/// What a channel needs verified.
+fn needs_of(spec: &ProductSpec, channel: Channel) -> Needs {
+    spec.needs.iter().find(|needs| needs.channel == channel).map_or(Needs::Nothing, |needs| needs.needs)
+}
+
+/// When a hold placed now ends, by the product's policy.
+fn hold_until(ask: &Ask<'_>, policy: &HoldPolicy, at: Timestamp) -> Timestamp {
+    let unit = 10_i64.saturating_pow(u32::from(ask.amount.asset.exponent()));
+    let fits = |rule: &&HoldRule| {
+        (rule.mccs.is_empty() || rule.mccs.iter().any(|range| range.holds(ask.merchant.mcc)))
+            && rule.card_present.is_none_or(|present| present == ask.channel.card_present())
+            && rule
+                .at_most_major_units
+                .is_none_or(|units| ask.amount.minor_units <= i64::from(units).saturating_mul(unit))
+    };
+    let days = policy.rules.iter().find(fits).map_or(policy.default_days, |rule| rule.days);
+    at.plus(DAY.saturating_mul(u32::from(days)))
 }
 
 /// What the message itself gets wrong.

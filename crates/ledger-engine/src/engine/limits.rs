@@ -1,9 +1,10 @@
 //! Controls at work: which ones a payment meets, what they allow, and the counters behind them.
 
+use bursar_types::Timestamp;
 use bursar_types::id::{AccountId, CardId, CardProductId};
 
 use super::calendar;
-use super::state::State;
+use super::state::{ProductSlot, State};
 use crate::*;
 
 /// What controls look at.
@@ -29,6 +30,23 @@ impl Profile<'_> {
     }
 }
 
+impl Control {
+    /// What a denial by this control is called: changeable, only the terminal wrong, or the purchase for good.
+    fn denial(&self) -> DeclineReason {
+        let when = &self.when;
+        let only_channel = !when.channels.is_empty()
+            && when.mccs.is_empty()
+            && when.countries.is_empty()
+            && when.merchants.is_empty()
+            && when.cross_border.is_none();
+        match () {
+            () if self.customer_can_change => DeclineReason::ControlForbids,
+            () if only_channel => DeclineReason::NotPermittedTerminal,
+            () => DeclineReason::NotPermittedCardholder,
+        }
+    }
+}
+
 impl Match {
     /// Whether every dimension that is not empty fits.
     fn fits(&self, profile: &Profile<'_>) -> bool {
@@ -37,16 +55,6 @@ impl Match {
             && (self.countries.is_empty() || self.countries.contains(&profile.merchant.country))
             && (self.merchants.is_empty() || self.merchants.contains(&profile.merchant.id))
             && self.cross_border.is_none_or(|wanted| wanted == profile.cross_border)
-    }
-
-    /// What a denial by this control is called: for good where only the terminal is wrong, or the purchase.
-    fn denial(&self) -> DeclineReason {
-        let only_channel = !self.channels.is_empty()
-            && self.mccs.is_empty()
-            && self.countries.is_empty()
-            && self.merchants.is_empty()
-            && self.cross_border.is_none();
-        if only_channel { DeclineReason::NotPermittedTerminal } else { DeclineReason::NotPermittedCardholder }
     }
 }
 
@@ -77,99 +85,94 @@ impl Counter {
     }
 }
 
-/// The counter with this key and window, if anything was counted yet.
-pub(crate) fn find_counter<'a>(
-    counters: &'a [Counter],
-    key: &CounterKey,
-    window: Window,
-) -> Option<&'a Counter> {
-    counters.iter().find(|counter| {
-        // The cheap parts first: in one list the owner is always the same.
-        counter.key.control == key.control && counter.window == window && counter.key == *key
+/// Where the counter with this key and window stands in a list of one owner's.
+pub(crate) fn position(counters: &[Counter], key: &CounterKey, window: Window) -> Option<usize> {
+    // The cheap parts first: in one list the owner is always the same.
+    counters.iter().position(|counter| {
+        counter.key.control == key.control && counter.window == window && counter.key.scope == key.scope
     })
 }
 
-impl State {
-    fn counters(&self, owner: CounterOwner) -> &[Counter] {
-        match owner {
-            CounterOwner::Card(id) => self.cards.get(&id).map_or(&[], |slot| &slot.counters),
-            CounterOwner::Account(id) => self.accounts.get(&id).map_or(&[], |slot| &slot.counters),
-            CounterOwner::Product(id) => self.products.get(&id).map_or(&[], |slot| &slot.counters),
-            CounterOwner::Program => &self.program_counters,
+/// The controls in force on a card, the program's first, the card's last, and the counters they may use.
+pub(crate) struct InForce<'a> {
+    sets: [(ControlScope, &'a [Control]); 4],
+    card: &'a [Counter],
+    account: &'a [Counter],
+    product: &'a [Counter],
+    program: &'a [Counter],
+}
+
+impl InForce<'_> {
+    fn counters(&self, per: CountedPer) -> &[Counter] {
+        match per {
+            CountedPer::Card => self.card,
+            CountedPer::Account => self.account,
+            CountedPer::Product => self.product,
+            CountedPer::Program => self.program,
         }
     }
+}
 
-    /// Every control in force on a card, the program's first, the card's last.
-    pub(crate) fn controls_of(&self, profile: &Profile<'_>) -> [(ControlScope, &[Control]); 4] {
-        let product = self.products.get(&profile.product).and_then(|product| product.effective());
-        [
-            (ControlScope::Program, &self.program_controls[..]),
-            (ControlScope::Product(profile.product), product.map_or(&[], |version| &version.spec.controls)),
-            (
-                ControlScope::Account(profile.account),
-                self.accounts.get(&profile.account).map_or(&[], |slot| &slot.controls),
-            ),
-            (
-                ControlScope::Card(profile.card),
-                self.cards.get(&profile.card).map_or(&[], |slot| &slot.controls),
-            ),
-        ]
+impl State {
+    /// Gathers what is in force on a card: three lookups, once a decision.
+    pub(crate) fn in_force(&self, profile: &Profile<'_>) -> InForce<'_> {
+        let product = self.products.get(&profile.product);
+        let account = self.accounts.get(&profile.account);
+        let card = self.cards.get(&profile.card);
+        let of_product = product.and_then(ProductSlot::effective).map_or(&[][..], |v| &v.spec.controls);
+        InForce {
+            sets: [
+                (ControlScope::Program, &self.program_controls),
+                (ControlScope::Product(profile.product), of_product),
+                (ControlScope::Account(profile.account), account.map_or(&[], |slot| &slot.controls)),
+                (ControlScope::Card(profile.card), card.map_or(&[], |slot| &slot.controls)),
+            ],
+            card: card.map_or(&[], |slot| &slot.counters),
+            account: account.map_or(&[], |slot| &slot.counters),
+            product: product.map_or(&[], |slot| &slot.counters),
+            program: &self.program_counters,
+        }
     }
 
     /// Holds every control against a payment of `amount` that counts as `count` payments; all that fail are told.
     pub(crate) fn hold_controls_against(
         &self,
         profile: &Profile<'_>,
+        at: Timestamp,
         amount: i64,
         count: i64,
         failing: &mut Vec<Failing>,
     ) {
+        let in_force = self.in_force(profile);
         let zone = self.zone();
-        for (scope, controls) in self.controls_of(profile) {
+        for (scope, controls) in in_force.sets {
             for control in controls {
                 let fits = control.when.fits(profile);
-                let (reason, within) = match control.rule {
-                    Rule::Deny if fits => (control.when.denial(), None),
-                    Rule::AllowOnly if !fits => (control.when.denial(), None),
+                let failed = match control.rule {
+                    Rule::Deny => fits.then(|| (control.denial(), None)),
+                    Rule::AllowOnly => (!fits).then(|| (control.denial(), None)),
                     Rule::Limit { measure, window, per } if fits => {
-                        let owner = profile.owner(per);
-                        let key = CounterKey { owner, scope, control: control.id };
-                        let number = calendar::slot_number(window, self.now, zone);
-                        let (used_amount, used_count) = match window {
-                            Window::Payment => (0, 0),
-                            _ => find_counter(self.counters(owner), &key, window)
-                                .map_or((0, 0), |counter| counter.used(number)),
-                        };
-                        let failed = match measure {
-                            Measure::Amount(limit) => {
-                                let left = limit.saturating_sub(used_amount).max(0);
-                                (amount > left).then_some((DeclineReason::AmountLimitExceeded, left))
-                            }
-                            Measure::Count(limit) => {
-                                let left = i64::from(limit).saturating_sub(used_count).max(0);
-                                (count > left).then_some((DeclineReason::CountLimitExceeded, left))
-                            }
-                        };
-                        let Some((reason, left)) = failed else { continue };
-                        (reason, Some(left))
+                        let key = CounterKey { owner: profile.owner(per), scope, control: control.id };
+                        let counters = in_force.counters(per);
+                        // Nothing is counted over one payment, so nothing is found for it.
+                        let used = position(counters, &key, window).map_or((0, 0), |index| {
+                            counters[index].used(calendar::slot_number(window, at, zone))
+                        });
+                        measure.exceeded(used, amount, count)
                     }
-                    _ => continue,
+                    Rule::Limit { .. } => None,
                 };
-                let by_rule = !matches!(control.rule, Rule::Limit { .. });
-                let reason = if by_rule && control.customer_can_change {
-                    DeclineReason::ControlForbids
-                } else {
-                    reason
-                };
-                let source = FailureSource::Control { scope, control: control.id };
-                failing.push(Failing { reason, source, within });
+                if let Some((reason, within)) = failed {
+                    let source = FailureSource::Control { scope, control: control.id };
+                    failing.push(Failing { reason, source, within });
+                }
             }
         }
     }
 
     /// The counters a payment moves: of every limit in force that fits and counts over time.
     pub(crate) fn counters_to_move(&self, profile: &Profile<'_>, into: &mut Vec<(CounterKey, Window)>) {
-        for (scope, controls) in self.controls_of(profile) {
+        for (scope, controls) in self.in_force(profile).sets {
             for control in controls {
                 if let Rule::Limit { window, per, .. } = control.rule
                     && window != Window::Payment
@@ -179,5 +182,17 @@ impl State {
                 }
             }
         }
+    }
+}
+
+impl Measure {
+    /// Whether `amount` or `count` more is too much after `used`, and what would have been within.
+    fn exceeded(self, used: (i64, i64), amount: i64, count: i64) -> Option<(DeclineReason, Option<i64>)> {
+        let (limit, used, more, reason) = match self {
+            Self::Amount(limit) => (limit, used.0, amount, DeclineReason::AmountLimitExceeded),
+            Self::Count(limit) => (i64::from(limit), used.1, count, DeclineReason::CountLimitExceeded),
+        };
+        let left = limit.saturating_sub(used).max(0);
+        (more > left).then_some((reason, Some(left)))
     }
 }

@@ -115,7 +115,7 @@ impl Engine {
             let id = hold.id;
             there(state.account(hold.debit).and(state.account(hold.credit)), "hold", &id)?;
             if let Some(until) = hold.expires_at {
-                state.due.insert((until, Due::Hold(id)));
+                state.due.insert((until, Due::hold(id)));
             }
             once(state.holds.insert_new(id, hold), "holds", &id)?;
         }
@@ -126,7 +126,7 @@ impl Engine {
             if !matches!(card.stage, CardStage::Closed(_)) {
                 account.open_cards = account.open_cards.saturating_add(1);
                 if let Some(expiry) = card.expiry {
-                    state.due.insert((calendar::end_of(expiry, zone), Due::Card(id)));
+                    state.due.insert((calendar::end_of(expiry, zone), Due::card(id)));
                 }
             }
             let slot = CardSlot { card, controls: Vec::new(), counters: Vec::new() };

@@ -59,6 +59,12 @@ impl Engine {
         Applied { outcome, effects: step.effects }
     }
 
+    /// What would be decided on `ask` at the moment `at`, with nothing changed: duplicates and early reversals, which
+    /// concern the message and not the card, are not looked at. For quotes and explanations.
+    pub fn assess(&self, at: Timestamp, ask: &Authorize) -> Decision {
+        self.state.assess(&decide::Ask::of(ask), self.state.now.max(at)).decision
+    }
+
     /// The latest moment a command was accepted at.
     pub fn now(&self) -> Timestamp {
         self.state.now

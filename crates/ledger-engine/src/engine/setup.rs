@@ -71,7 +71,7 @@ impl Step<'_> {
             .sorted()
             .into_iter()
             .filter(|(_, slot)| !matches!(slot.card.stage, CardStage::Closed(_)))
-            .filter_map(|(id, slot)| Some((calendar::end_of(slot.card.expiry?, zone), Due::Card(*id))))
+            .filter_map(|(id, slot)| Some((calendar::end_of(slot.card.expiry?, zone), Due::card(*id))))
             .collect();
         self.state.due.extend(ends);
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bursar_types::id::{AccountId, CardId, CardProductId, CustomerId, PaymentId, TransferId};
-use bursar_types::{Asset, Timestamp};
+use bursar_types::{Asset, Timestamp, TypedId};
 
 use super::table::{IdTable, TextTable};
 use crate::*;
@@ -45,13 +45,23 @@ impl ProductSlot {
     }
 }
 
-/// What ends by time.
+/// What ends by time. Ids as numbers, which order as the ids do and compare faster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Due {
-    Hold(TransferId),
-    Card(CardId),
+    Hold(u128),
+    Card(u128),
     EarlyReversal(Reference),
     Proof(Reference),
+}
+
+impl Due {
+    pub(crate) fn hold(id: TransferId) -> Self {
+        Self::Hold(id.as_uuid().as_u128())
+    }
+
+    pub(crate) fn card(id: CardId) -> Self {
+        Self::Card(id.as_uuid().as_u128())
+    }
 }
 
 /// The whole state of a shard.

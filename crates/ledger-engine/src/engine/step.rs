@@ -53,7 +53,12 @@ pub(crate) struct Step<'a> {
 
 impl<'a> Step<'a> {
     pub(crate) fn new(state: &'a mut State, command: &'a Command, at: Timestamp) -> Self {
-        Self { state, command, at, effects: Vec::new(), undo: Vec::new() }
+        // Room for what an authorization does with six counters: growing would move it all twice.
+        let effects = match command.action {
+            Action::Authorize(_) => Vec::with_capacity(12),
+            _ => Vec::new(),
+        };
+        Self { state, command, at, effects, undo: Vec::new() }
     }
 
     /// Where we are now.
@@ -87,10 +92,10 @@ impl<'a> Step<'a> {
         let was_until = old.and_then(|old| old.expires_at);
         if was_until != until {
             if let Some(was) = was_until {
-                self.state.due.remove(&(was, Due::Hold(id)));
+                self.state.due.remove(&(was, Due::hold(id)));
             }
             if let Some(until) = until {
-                self.state.due.insert((until, Due::Hold(id)));
+                self.state.due.insert((until, Due::hold(id)));
             }
         }
     }

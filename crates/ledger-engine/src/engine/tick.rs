@@ -1,7 +1,7 @@
 //! What ends by time: holds, cards, early reversals, used proofs. Oldest first, a bounded number at a go.
 
-use bursar_types::Timestamp;
-use bursar_types::id::{CardId, TransferId};
+use bursar_types::id::{CardId, TransferId, Uuid};
+use bursar_types::{Timestamp, TypedId};
 
 use super::cards::Why;
 use super::state::Due;
@@ -31,11 +31,11 @@ impl Step<'_> {
         match due {
             Due::Hold(id) => {
                 let mark = self.mark();
-                if self.expire_hold(*id).is_err() {
+                if self.expire_hold(TransferId::from_uuid(Uuid::from_u128(*id))).is_err() {
                     self.back_to(&mark);
                 }
             }
-            Due::Card(id) => self.expire_card(*id),
+            Due::Card(id) => self.expire_card(CardId::from_uuid(Uuid::from_u128(*id))),
             Due::EarlyReversal(reference) => {
                 if self.state.early_reversals.remove(reference).is_some() {
                     self.effects.push(Effect::EarlyReversalForgotten(reference.clone()));

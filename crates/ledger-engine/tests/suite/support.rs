@@ -132,8 +132,13 @@ impl World {
             action,
         };
         let before = self.engine.snapshot();
+        let foretold = match &command.action {
+            Action::Authorize(ask) => Some(self.engine.assess(self.at, ask)),
+            _ => None,
+        };
         let applied = self.engine.apply(self.at, &command);
         let after = self.engine.snapshot();
+        check_foretold(foretold, &applied.outcome);
         if applied.outcome.is_refusal() {
             assert_eq!(before, after, "a refusal changed something: {command:?}");
             assert!(applied.effects.is_empty(), "a refusal has effects: {applied:?}");
@@ -361,6 +366,15 @@ impl World {
 
     pub(crate) fn payment(&self, payment: PaymentId) -> &Payment {
         self.engine.payment(payment).unwrap()
+    }
+}
+
+/// What would be decided is what is decided, but for what concerns the message alone.
+fn check_foretold(foretold: Option<Decision>, outcome: &Outcome) {
+    let (Some(foretold), Outcome::Decided(decided)) = (foretold, outcome) else { return };
+    let message = [DeclineReason::Duplicate, DeclineReason::AlreadyReversed, DeclineReason::SystemError];
+    if !decided.decision.failing.iter().any(|failing| message.contains(&failing.reason)) {
+        assert_eq!(foretold, decided.decision);
     }
 }
 
