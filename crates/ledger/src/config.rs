@@ -58,6 +58,8 @@ pub struct WriterConfig {
     pub queue_max: usize,
     /// Commands of one batch.
     pub batch_max: usize,
+    /// Commands between two checkpoints.
+    pub checkpoint_commands: i64,
 }
 
 /// Times of the lease.
@@ -101,6 +103,9 @@ impl Config {
         let wrong = |key: &str, what: &str| ConfigError::new(format!("{key}: {what}"));
         if self.writer.batch_max == 0 || self.writer.queue_max < self.writer.batch_max {
             return Err(wrong("writer", "batch_max must be at least 1 and queue_max at least batch_max"));
+        }
+        if self.writer.checkpoint_commands < 1 {
+            return Err(wrong("writer.checkpoint_commands", "must be at least 1"));
         }
         if self.lease.renew_ms == 0 || self.lease.ttl_ms < 2 * self.lease.renew_ms {
             return Err(wrong("lease", "renew_ms must be at least 1 and ttl_ms at least twice renew_ms"));

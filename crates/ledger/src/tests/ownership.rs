@@ -10,7 +10,9 @@ use bursar_service::Identity;
 use bursar_service::db::{Db, DbError};
 use bursar_testkit::on_both_databases;
 use bursar_types::id::ProgramId;
+use futures::StreamExt as _;
 use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use tokio::task::JoinSet;
 
 use super::world::{Node, Wish, World, by, customer, eventually, reason, uuid, yuan};
@@ -36,6 +38,19 @@ impl JournalStore for Unreliable {
             let appended = self.inner.append(shard, row).await;
             tokio::time::sleep(Duration::from_millis(u64::from(number % 3))).await;
             if number % 7 == 6 { Err(lost()) } else { appended }
+        })
+    }
+}
+
+/// A journal that waits for leave before each append.
+#[derive(Debug)]
+struct Gated(SqlJournal, Arc<tokio::sync::Semaphore>);
+
+impl JournalStore for Gated {
+    fn append(&self, shard: ProgramId, row: Row) -> BoxFuture<'_, Result<Appended, DbError>> {
+        Box::pin(async move {
+            self.1.acquire().await.unwrap().forget();
+            self.0.append(shard, row).await
         })
     }
 }
@@ -102,6 +117,37 @@ on_both_databases! {
         assert_eq!(node.balance(&b.account_id).await.posted, sum);
         assert_eq!(node.balance(&a.account_id).await.posted, 1_000_000 - sum);
         assert_eq!(node.findings().await, Vec::<String>::new());
+        node.stop().await;
+    }
+
+    async fn a_full_queue_says_so(database: TestDatabase) {
+        let world = World::new(database);
+        let node = world.node().await;
+        let (a, b) = (node.account(customer()).await, node.account(customer()).await);
+        node.top_up(&a.funding_reference, 1_000).await;
+        node.stop().await;
+        let gate = Arc::new(tokio::sync::Semaphore::new(0));
+        let (node, _) = world.waiting_node(|db| Arc::new(Gated(SqlJournal(db), Arc::clone(&gate)))).await;
+        node.handle.ready().await;
+        let calls = (0..200).map(|_| {
+            node.api.create_transfer(by(Identity::Operator, transfer(&a, &b, 1)))
+        });
+        let mut answers: FuturesUnordered<_> = calls.collect();
+        // Nothing is durable yet, so the first answers are those of the calls that did not fit.
+        let refused = answers.next().await.unwrap().unwrap_err();
+        assert_eq!((reason(&refused), refused.code()), ("OVERLOADED", tonic::Code::ResourceExhausted));
+        assert!(bursar_service::error::retry_after_of(&refused).is_some());
+        gate.add_permits(1_000);
+        let mut made = 0;
+        while let Some(answer) = answers.next().await {
+            match answer {
+                Ok(_) => made += 1,
+                Err(status) => assert_eq!(reason(&status), "OVERLOADED"),
+            }
+        }
+        drop(answers);
+        assert!(made > 0);
+        assert_eq!(node.balance(&b.account_id).await.posted, made);
         node.stop().await;
     }
 

@@ -64,8 +64,16 @@ impl Handle {
         let _ = self.shared.queue.subscribe().wait_for(Option::is_some).await;
     }
 
-    fn queue(&self) -> Result<mpsc::Sender<Request>, LedgerError> {
-        self.shared.queue.borrow().clone().ok_or(LedgerError::NotOwner)
+    fn send(&self, request: Request) -> Result<(), LedgerError> {
+        let queue = self.shared.queue.borrow();
+        let queue = queue.as_ref().ok_or(LedgerError::NotOwner)?;
+        queue.try_send(request).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                metrics::counter!("bursar_ledger_overloaded_total").increment(1);
+                LedgerError::Overloaded
+            }
+            mpsc::error::TrySendError::Closed(_) => LedgerError::NotOwner,
+        })
     }
 
     /// Has a command decided, and waits until it is durable. The same request id gives the same answer for ever.
@@ -74,22 +82,19 @@ impl Handle {
     /// A refusal (nothing changed); overload; that another process owns the shard; or that the outcome is not known,
     /// which asking again with the same request id tells.
     pub(crate) async fn submit(&self, order: Order) -> Result<Answer, LedgerError> {
+        let mut order = Box::new(order);
         let mut unknown_up_to = None;
         for _ in 0..LOOKUPS_MAX {
             let (reply, said) = oneshot::channel();
-            let request = Request::Decide { order: Box::new(order.clone()), unknown_up_to, reply };
-            self.queue()?.try_send(request).map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => LedgerError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => LedgerError::NotOwner,
-            })?;
-            match bounded(said).await? {
+            self.send(Request::Decide { order, unknown_up_to, reply })?;
+            order = match bounded(said).await? {
                 // The writer dropped it with its state.
                 Err(_) => return Err(LedgerError::OutcomeUnknown),
                 Ok(said) => match said? {
                     Said::Answer(answer) => return Ok(answer),
-                    Said::LookUp => {}
+                    Said::LookUp(order) => order,
                 },
-            }
+            };
             match read::request(&self.shared.db, self.shared.shard, order.command.request_id).await? {
                 Lookup::NotUpTo(sequence) => unknown_up_to = Some(sequence),
                 Lookup::Used(used, row) => return repeated(&order, used.digest, used.ordinal, &row),
@@ -115,10 +120,7 @@ impl Handle {
                 let _ = reply.send(value);
             }) as super::Release
         });
-        self.queue()?.try_send(Request::Read(read)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => LedgerError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => LedgerError::NotOwner,
-        })?;
+        self.send(Request::Read(read))?;
         bounded(found).await?.map_err(|_| LedgerError::NotOwner)
     }
 

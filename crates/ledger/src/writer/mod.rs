@@ -63,7 +63,7 @@ pub(crate) enum Said {
     Answer(Answer),
     /// Its request id may have been used before the commands the writer remembers: ask the database, and come again
     /// with what it says.
-    LookUp,
+    LookUp(Box<Order>),
 }
 
 /// Sends the result of a read once it is certain.

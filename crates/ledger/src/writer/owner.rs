@@ -141,8 +141,19 @@ async fn work(
             std::future::pending().await
         });
     }
-    let mut writer =
-        Writer { shared, store: &**store, epoch: lease.epoch, shard, head, projector, valid_until };
+    let (checkpoints, states) = mpsc::channel(1);
+    tasks.spawn(keep_all(Arc::clone(shared), states));
+    let mut writer = Writer {
+        shared,
+        store: &**store,
+        epoch: lease.epoch,
+        shard,
+        head,
+        projector,
+        valid_until,
+        checkpoints,
+        checkpointed: head.position,
+    };
     shared.queue.send_replace(Some(sender));
     tokio::select! {
         done = writer.run(queue, stop) => done?,
@@ -159,6 +170,19 @@ async fn work(
         ended => return Err(ended_early(ended)),
     }
     keep(shared, sequence, &state).await
+}
+
+/// Stores states as they come. One that cannot be stored costs the next start time, nothing else.
+async fn keep_all(
+    shared: Arc<Shared>,
+    mut states: mpsc::Receiver<(i64, Box<shard::Checkpoint>)>,
+) -> Result<(), LedgerError> {
+    while let Some((sequence, state)) = states.recv().await {
+        if let Err(error) = keep(&shared, sequence, &state).await {
+            tracing::warn!(%error, sequence, "a checkpoint could not be stored");
+        }
+    }
+    std::future::pending().await
 }
 
 /// Stores a state to begin from next time.

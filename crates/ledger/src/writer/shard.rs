@@ -58,7 +58,7 @@ pub(super) enum Verdict {
     /// It is in the open batch, or was decided before.
     Answer(Answer),
     /// The database must be asked for the request id first.
-    LookUp,
+    LookUp(Order),
 }
 
 /// The state.
@@ -125,7 +125,7 @@ impl Shard {
         // Between what the projections did not have and what is remembered here there must be no gap.
         let is_new = unknown_up_to.is_some_and(|sequence| sequence >= self.recent.floor());
         if order.body.is_some() && !is_new && self.filter.may_hold(id) {
-            return Ok(Verdict::LookUp);
+            return Ok(Verdict::LookUp(order));
         }
         if let Some(proof) = &order.proof
             && self.proofs.get(&proof.id).is_some_and(|used| used.request_id != id)
