@@ -10,7 +10,16 @@
 //!
 //! - A **refused** command ([`Outcome::Refused`]) changes nothing and burns nothing.
 //! - A **declined** payment is a decision like an approval: recorded, and told again to who asks again.
+//! - A command **without effects** left no trace: replaying the journal of those with effects gives the same state.
 //! - Arithmetic on money is checked; there is no float and no panic on any input.
+//!
+//! Where things are: the modules beside `engine` are the vocabulary, plain data; `engine` holds the rules. There
+//! `step` is the one place where balances move and can be taken back, `decide` looks at a payment and changes
+//! nothing, `limits` and `counting` are controls before and after it, `invariants` recomputes everything.
+//!
+//! What is kept in memory: accounts, cards, open holds, controls, counters (at most 61 slots each), payments with
+//! their elements (at most [`MAX_ELEMENTS`]), and of the bank's transactions and reversed transfers the ids. Posted
+//! transfers are not kept: who reverses one brings its facts ([`ReverseTransfer`]).
 #![deny(clippy::float_arithmetic)]
 
 mod account;

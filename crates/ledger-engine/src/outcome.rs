@@ -10,7 +10,7 @@ use crate::*;
 pub struct Applied {
     /// What became of the command.
     pub outcome: Outcome,
-    /// Everything that changed, in order; empty after a refusal.
+    /// Everything that changed, in order; empty when nothing did, as after a refusal.
     pub effects: Vec<Effect>,
 }
 

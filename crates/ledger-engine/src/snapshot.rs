@@ -8,7 +8,7 @@ use crate::*;
 /// The whole state: equal states give equal snapshots. Every list is sorted by its key.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Snapshot {
-    /// The latest moment a command was accepted at.
+    /// The latest moment at which something changed.
     pub now: Timestamp,
     /// The program's settings.
     pub program: Option<ProgramSettings>,
@@ -44,7 +44,7 @@ impl Snapshot {
     ///
     /// Meant for checks and small programs: the lists are kept sorted, so a new entry may cost their length.
     pub fn absorb(&mut self, at: Timestamp, applied: &Applied) {
-        if applied.outcome.is_refusal() {
+        if applied.effects.is_empty() {
             return;
         }
         self.now = self.now.max(at);

@@ -169,7 +169,7 @@ impl Engine {
                 sum.1 += i128::from(entry.count);
             }
         }
-        for counter in self.snapshot().counters {
+        for counter in self.state.all_counters() {
             for slot in &counter.slots {
                 let key = (counter.key, counter.window, slot.number);
                 let sum = counted.get(&key).copied().unwrap_or_default();

@@ -42,28 +42,21 @@ impl Engine {
     pub fn snapshot(&self) -> Snapshot {
         let state = &self.state;
         let mut controls = Vec::new();
-        let mut counters = state.program_counters.clone();
         if !state.program_controls.is_empty() {
             controls.push((ControlScope::Program, state.program_controls.clone()));
-        }
-        for slot in state.products.values() {
-            counters.extend(slot.counters.iter().cloned());
         }
         let accounts = state.accounts.sorted();
         let cards = state.cards.sorted();
         for (id, slot) in &accounts {
-            counters.extend(slot.counters.iter().cloned());
             if !slot.controls.is_empty() {
                 controls.push((ControlScope::Account(**id), slot.controls.clone()));
             }
         }
         for (id, slot) in &cards {
-            counters.extend(slot.counters.iter().cloned());
             if !slot.controls.is_empty() {
                 controls.push((ControlScope::Card(**id), slot.controls.clone()));
             }
         }
-        counters.sort_unstable_by_key(|counter| (counter.key, counter.window));
         Snapshot {
             now: state.now,
             program: state.program.clone(),
@@ -74,7 +67,7 @@ impl Engine {
             holds: state.holds.sorted().into_iter().map(|(_, hold)| hold.clone()).collect(),
             cards: cards.into_iter().map(|(_, slot)| slot.card.clone()).collect(),
             payments: state.payments.sorted().into_iter().map(|(_, payment)| payment.clone()).collect(),
-            counters,
+            counters: state.all_counters().into_iter().cloned().collect(),
             bank_credits: owned(state.bank_credits.sorted()),
             reversed: state.reversed.sorted().into_iter().map(|(id, ())| *id).collect(),
             proofs: owned(state.proofs.sorted()),

@@ -41,8 +41,9 @@ impl Engine {
         Self::default()
     }
 
-    /// Decides `command` at the moment `at`. Time never goes back: a moment before the last accepted command's
-    /// counts as that one. Never panics; a refusal changes nothing, not even the time.
+    /// Decides `command` at the moment `at`. Time never goes back: a moment before that of the last change counts as
+    /// that one. Never panics. A command without effects left no trace, not even of its time, whatever its outcome:
+    /// a refusal, a repetition that got the stored answer, a tick with nothing due. It need not be journaled.
     pub fn apply(&mut self, at: Timestamp, command: &Command) -> Applied {
         let before = self.state.now;
         let now = before.max(at);
@@ -52,11 +53,12 @@ impl Engine {
         let outcome = step.dispatch().unwrap_or_else(Outcome::Refused);
         if outcome.is_refusal() {
             step.back_to(&start);
-            let effects = step.effects;
-            self.state.now = before;
-            return Applied { outcome, effects };
         }
-        Applied { outcome, effects: step.effects }
+        let effects = step.effects;
+        if effects.is_empty() {
+            self.state.now = before;
+        }
+        Applied { outcome, effects }
     }
 
     /// What would be decided on `ask` at the moment `at`, with nothing changed: duplicates and early reversals, which
@@ -65,7 +67,7 @@ impl Engine {
         self.state.assess(&decide::Ask::of(ask), self.state.now.max(at)).decision
     }
 
-    /// The latest moment a command was accepted at.
+    /// The latest moment at which something changed.
     pub fn now(&self) -> Timestamp {
         self.state.now
     }

@@ -129,6 +129,20 @@ impl State {
         }
     }
 
+    /// Every counter, sorted by key and window.
+    pub(crate) fn all_counters(&self) -> Vec<&Counter> {
+        let products = self.products.values().flat_map(|slot| &slot.counters);
+        let mut all: Vec<_> = self.program_counters.iter().chain(products).collect();
+        for (_, slot) in self.accounts.sorted() {
+            all.extend(&slot.counters);
+        }
+        for (_, slot) in self.cards.sorted() {
+            all.extend(&slot.counters);
+        }
+        all.sort_unstable_by_key(|counter| (counter.key, counter.window));
+        all
+    }
+
     /// An account as outcomes tell it.
     pub(crate) fn after(&self, id: AccountId) -> Option<BalanceAfter> {
         let account = self.account(id)?;

@@ -189,3 +189,15 @@ fn time_never_goes_back() {
     let Effect::TransferPosted(posted) = &world.effects()[0] else { panic!() };
     assert_eq!((posted.booked_at, world.engine.now()), (latest, latest));
 }
+
+#[test]
+fn what_changes_nothing_leaves_no_trace_of_its_time() {
+    let mut world = World::program();
+    let credit = world.bank_credit("WALLET", 5);
+    world.run(Action::BookBankCredit(Box::new(credit.clone())));
+    let before = world.engine.snapshot();
+    world.days(3);
+    assert!(matches!(world.run(Action::BookBankCredit(Box::new(credit))), Outcome::BookedBefore { .. }));
+    assert_eq!(world.tick(), 0);
+    assert_eq!(world.engine.snapshot(), before);
+}
