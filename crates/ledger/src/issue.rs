@@ -50,11 +50,16 @@ pub(crate) struct Wish {
 }
 
 impl Issuer {
-    /// How the customer stands; an error unless ACTIVE with KYC level 1.
-    pub(crate) async fn verified_level(&self, customer: CustomerId) -> Result<u8, LedgerError> {
+    /// The KYC level of a customer who asks for something: an error unless ACTIVE with level 1. What was granted before
+    /// under this request id is still told, so a repetition is not refused; its command is not decided again.
+    pub(crate) async fn verified_level(
+        &self,
+        customer: CustomerId,
+        request_id: RequestId,
+    ) -> Result<u8, LedgerError> {
         let facts = self.peers.customer(customer).await?;
         let level = u8::try_from(facts.kyc_level).unwrap_or(0);
-        if facts.active && level >= KYC_LEVEL_MIN {
+        if facts.active && level >= KYC_LEVEL_MIN || self.is_known(request_id).await? {
             return Ok(level);
         }
         Err(LedgerError::Kyc { wanted: KYC_LEVEL_MIN, state: facts.state, level: facts.kyc_level })
@@ -62,15 +67,7 @@ impl Issuer {
 
     /// Issues a card and waits until the vault has made its number.
     pub(crate) async fn issue(&self, wish: Wish) -> Result<(CardRecord, Known), LedgerError> {
-        let kyc_level = match self.verified_level(wish.customer).await {
-            Ok(level) => level,
-            // The first call may have come through before the customer lost their standing: then it counts.
-            Err(error) if self.is_known(wish.request_id).await? => {
-                tracing::debug!(%error, "a repeated request for a card");
-                0
-            }
-            Err(error) => return Err(error),
-        };
+        let kyc_level = self.verified_level(wish.customer, wish.request_id).await?;
         let order = RequestCard {
             card: self.handle.shared.ids.next(),
             product: wish.product,

@@ -159,13 +159,13 @@ async fn compare(tx: &mut Tx<'_>, model: &Model, progress: &mut Progress) -> Res
         for row in rows {
             expected.insert(read::told(&row[..table.key]), row);
         }
-        let mut offset = 0;
+        let mut last: Option<Vec<Cell>> = None;
         loop {
-            let found = projection::dump(tx, model.shard, &table, offset, ROWS_PAGE).await?;
+            let found = projection::dump(tx, model.shard, &table, last.as_ref(), ROWS_PAGE).await?;
             if found.is_empty() {
                 break;
             }
-            offset += i64::try_from(found.len()).unwrap_or(i64::MAX);
+            last = found.last().cloned();
             for row in found {
                 let key = read::told(&row[..table.key]);
                 if let Some(finding) = differs(&table, &key, &row, expected.remove(&key)) {

@@ -122,8 +122,8 @@ impl AccountService for Api {
 impl Api {
     /// Opens an account of a customer in good standing.
     async fn open(&self, order: Order, customer: CustomerId) -> Result<(proto::Account, i64), LedgerError> {
-        self.0.issuer.verified_level(customer).await?;
-        let answer = match self.0.handle.submit(order.clone()).await {
+        self.0.issuer.verified_level(customer, order.command.request_id).await?;
+        let answer = match self.0.handle.submit(order).await {
             // Two accounts with one reference: as good as impossible, and the next id has another.
             Err(LedgerError::Refused(refusal)) if refusal.reason == RefusalReason::AlreadyExists => {
                 return Err(LedgerError::OutcomeUnknown);

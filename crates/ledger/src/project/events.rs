@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bursar_ledger_engine::{CardStatus, ElementKind};
+use bursar_ledger_engine::{Card, CardStatus, CardTransition, ElementKind};
 use bursar_proto::common::v1::Money;
 use bursar_proto::ledger::v1 as proto;
 use bursar_types::id::{EventId, Uuid};
@@ -136,10 +136,9 @@ impl Model {
                 };
                 Ok(packed("ledger.account.opened", id, &message))
             }
-            Told::Card(id) => {
+            Told::Card(id, kind) => {
                 let record = self.cards.get(id).ok_or_else(|| misfit(position, id))?;
                 let step = record.steps.last().ok_or_else(|| misfit(position, id))?;
-                let kind = card_event(step.transition.from, step.transition.to);
                 let message = proto::CardChanged {
                     card_id: id.to_string(),
                     customer_id: record.card.customer.to_string(),
@@ -206,14 +205,25 @@ fn available(account: &bursar_ledger_engine::Account) -> Money {
     Money { minor_units: public::clamped(account.available()), asset: account.asset.code().to_owned() }
 }
 
-fn card_event(from: Option<CardStatus>, to: CardStatus) -> &'static str {
-    match (from, to) {
-        (_, CardStatus::Issuing) => "ledger.card.requested",
-        (_, CardStatus::PendingActivation) => "ledger.card.issued",
-        (_, CardStatus::Frozen) => "ledger.card.frozen",
-        (Some(CardStatus::Frozen), CardStatus::Active) => "ledger.card.unfrozen",
-        (_, CardStatus::Active) => "ledger.card.activated",
-        (_, CardStatus::Closed(bursar_ledger_engine::CloseReason::IssueFailed)) => "ledger.card.issue_failed",
-        (_, CardStatus::Closed(_)) => "ledger.card.closed",
+/// The event a step of a card is, if it is one: the wish for a card is told once the card is there, and the lifting of
+/// one of several freezes changes nothing for anybody.
+pub(super) fn card_event(card: &Card, step: &CardTransition) -> Option<&'static str> {
+    use bursar_ledger_engine::CloseReason;
+
+    if let Some(holder) = step.freeze {
+        let placed = card.freezes.iter().any(|freeze| freeze.holder == holder);
+        return match placed {
+            true => Some("ledger.card.frozen"),
+            false if card.freezes.is_empty() => Some("ledger.card.unfrozen"),
+            false => None,
+        };
+    }
+    match step.to {
+        CardStatus::Issuing => None,
+        CardStatus::PendingActivation => Some("ledger.card.issued"),
+        // Activated under a freeze, it shows frozen at once.
+        CardStatus::Active | CardStatus::Frozen => Some("ledger.card.activated"),
+        CardStatus::Closed(CloseReason::IssueFailed) => Some("ledger.card.issue_failed"),
+        CardStatus::Closed(_) => Some("ledger.card.closed"),
     }
 }

@@ -89,7 +89,7 @@ struct Pending {
 #[derive(Debug)]
 pub(super) enum Told {
     Account(AccountId),
-    Card(CardId),
+    Card(CardId, &'static str),
     Payment(PaymentId, &'static str),
     TopUp(Reference),
     Transfer { kind: &'static str, transfer: TransferId, debit: AccountId, credit: AccountId, amount: i64 },
@@ -184,7 +184,9 @@ impl Model {
                 record.card = (**card).clone();
                 record.steps.push(CardStep { transition: (**transition).clone(), position });
                 self.dirty.cards.insert(card.id);
-                pending.told.push(Told::Card(card.id));
+                if let Some(kind) = super::events::card_event(card, transition) {
+                    pending.told.push(Told::Card(card.id, kind));
+                }
             }
             Effect::ControlsSet { scope: ControlScope::Card(card), controls } => {
                 let record = self.cards.get_mut(card).ok_or_else(|| misfit(position, card))?;

@@ -511,21 +511,33 @@ pub(crate) async fn flush(db: &Db, model: &Model, from: i64) -> Result<bool, Led
     .await
 }
 
-/// A page of the rows of a table as cells, in the order of its key: for the verification.
+/// A page of the rows of a table as cells, in the order of its key, after the row `after`: for the verification.
 pub(crate) async fn dump(
     tx: &mut Tx<'_>,
     shard: ProgramId,
     table: &TableRows,
-    offset: i64,
+    after: Option<&Vec<Cell>>,
     limit: i64,
 ) -> Result<Vec<Vec<Cell>>, DbError> {
-    let order = table.columns[..table.key].join(", ");
-    let sql = format!(
-        "SELECT {} FROM {} WHERE shard = $1 ORDER BY {order} LIMIT $2 OFFSET $3",
-        table.columns.join(", "),
-        table.table,
-    );
-    let rows = tx.query(AssertSqlSafe(sql)).bind_id(shard).bind(limit).bind(offset).fetch_all().await?;
+    let key = table.columns[..table.key].join(", ");
+    let columns = table.columns.join(", ");
+    let places: Vec<String> = (0..table.key).map(|n| format!("${}", n + 3)).collect();
+    let beyond = match after {
+        Some(_) => format!("AND ({key}) > ({})", places.join(", ")),
+        None => String::new(),
+    };
+    let sql =
+        format!("SELECT {columns} FROM {} WHERE shard = $1 {beyond} ORDER BY {key} LIMIT $2", table.table);
+    let mut query = tx.query(AssertSqlSafe(sql)).bind_id(shard).bind(limit);
+    for cell in after.into_iter().flat_map(|row| &row[..table.key]).cloned() {
+        query = match cell {
+            Cell::Int(value) => query.bind(value),
+            Cell::Text(value) => query.bind(value),
+            Cell::Bytes(value) => query.bind(value),
+            Cell::Bool(value) => query.bind(value),
+        };
+    }
+    let rows = query.fetch_all().await?;
     rows.iter()
         .map(|row| table.columns.iter().map(|column| read_cell(row, table.table, column)).collect())
         .collect()

@@ -9,6 +9,8 @@ use bursar_proto::ledger::v1::transfer_service_server::TransferService as _;
 use bursar_service::Identity;
 use bursar_testkit::on_both_databases;
 
+use crate::peers::CustomerFacts;
+
 use super::world::{World, by, by_customer, customer, eventually, reason, uuid, yuan};
 
 on_both_databases! {
@@ -68,6 +70,15 @@ on_both_databases! {
         let first = node.api.open_account(by_customer(owner, message.clone())).await.unwrap().into_inner();
         let again = node.api.open_account(by_customer(owner, message.clone())).await.unwrap().into_inner();
         assert_eq!(first, again);
+        // What was granted stays granted.
+        let gone = CustomerFacts { active: false, state: "CLOSED".into(), kyc_level: 1 };
+        node.peers.facts().customers.insert(owner, gone);
+        let again = node.api.open_account(by_customer(owner, message.clone())).await.unwrap().into_inner();
+        assert_eq!(first, again);
+        let fresh = proto::OpenAccountRequest { request_id: uuid(), ..message.clone() };
+        let refused = node.api.open_account(by_customer(owner, fresh)).await.unwrap_err();
+        assert_eq!(reason(&refused), "KYC_LEVEL_TOO_LOW");
+        node.peers.facts().customers.clear();
         let other = proto::OpenAccountRequest { asset: "USD".into(), ..message.clone() };
         let refused = node.api.open_account(by_customer(owner, other.clone())).await.unwrap_err();
         assert_eq!(reason(&refused), "REQUEST_ID_REUSED");

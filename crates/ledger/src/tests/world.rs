@@ -114,7 +114,7 @@ fn config() -> Config {
             assets: vec!["CNY".into(), "USD".into()],
             utc_offset_minutes: 480,
         },
-        writer: WriterConfig { queue_max: 64, batch_max: 16, checkpoint_commands: 40 },
+        writer: WriterConfig { queue_max: 128, batch_max: 16, checkpoint_commands: 40 },
         lease: LeaseConfig { ttl_ms: 2_000, renew_ms: 100 },
     }
 }
