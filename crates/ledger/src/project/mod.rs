@@ -9,9 +9,10 @@ pub(crate) mod public;
 mod records;
 mod source;
 mod step;
+mod wants;
 
 pub(crate) use events::EventRow;
-pub(crate) use model::{Dirty, Model, Wants};
+pub(crate) use model::{Dirty, Model};
 pub(crate) use projector::{Projector, Reached};
 pub(crate) use records::{
     AccountRecord, CardRecord, EntryRecord, HoldRecord, PaymentRecord, ProductRecord, TopUpRecord,
@@ -19,3 +20,4 @@ pub(crate) use records::{
 };
 pub(crate) use source::JournalEvents;
 pub(crate) use step::{Batch, Decided, Known, Step};
+pub(crate) use wants::Wants;
