@@ -31,7 +31,9 @@ pub(crate) enum Command {
     Up(Up),
     /// Prepares a folder with certificates, keys, configurations and databases for services that run as containers or on
     /// machines of their own, each on a host that is called like the service.
-    #[command(after_help = "Examples:\n  bursar init --data /bursar --database-url postgres://admin:secret@postgres:5432/postgres\n  then, on each host: bursar-ledger --config /bursar/config/ledger.toml")]
+    #[command(
+        after_help = "Examples:\n  bursar init --data /bursar --database-url postgres://admin:secret@postgres:5432/postgres\n  then, on each host: bursar-ledger --config /bursar/config/ledger.toml"
+    )]
     Init(Init),
     /// Runs one service in the foreground.
     #[command(

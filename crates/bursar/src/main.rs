@@ -34,7 +34,12 @@ fn main() -> ExitCode {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Up(arguments) => up::run(&arguments.setup()).await,
             Command::Init(arguments) => {
-                Platform::prepare_hosts(&arguments.place.data, &arguments.database_url, &arguments.database_prefix).await
+                Platform::prepare_hosts(
+                    &arguments.place.data,
+                    &arguments.database_url,
+                    &arguments.database_prefix,
+                )
+                .await
             }
             Command::Ledger(cli::Ledger::Verify(arguments)) => ledger::verify(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,

@@ -11,8 +11,9 @@ const POSTGRES_PACKAGE: &str = "postgresql";
 /// Whether `initdb` is on the path or where Debian puts it.
 fn has_postgres() -> bool {
     exists("initdb")
-        || fs::read_dir("/usr/lib/postgresql")
-            .is_ok_and(|versions| versions.flatten().any(|version| version.path().join("bin/initdb").exists()))
+        || fs::read_dir("/usr/lib/postgresql").is_ok_and(|versions| {
+            versions.flatten().any(|version| version.path().join("bin/initdb").exists())
+        })
 }
 
 /// Makes sure that the programs of PostgreSQL are there.
@@ -77,7 +78,8 @@ pub(crate) fn npm(package: &str, program: &str) -> Result<PathBuf, String> {
         debian(&["npm"])?;
     }
     let prefix = folder.to_string_lossy().into_owned();
-    let install = command("npm", &["install", "--silent", "--no-fund", "--no-audit", "--prefix", &prefix, package]);
+    let install =
+        command("npm", &["install", "--silent", "--no-fund", "--no-audit", "--prefix", &prefix, package]);
     step(&format!("installing {package}"), install)?;
     Ok(folder.join("node_modules/.bin").join(program))
 }

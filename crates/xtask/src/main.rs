@@ -21,7 +21,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Task {
     /// Formatting, lints, every test on both databases, and the journeys in real processes.
-    #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --peers     only what needs foreign peers")]
+    #[command(
+        after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --peers     only what needs foreign peers"
+    )]
     Test {
         /// Run the tests that need programs of others, which are installed first (Debian, PyPI, npm, crates.io).
         #[arg(long)]

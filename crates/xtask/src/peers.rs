@@ -14,12 +14,8 @@ const CARGO_DENY: &str = "0.20.2";
 /// Everything with foreign peers.
 pub(crate) fn all() -> Result<(), String> {
     let mut failed = Vec::new();
-    let checks: [(&str, fn() -> Result<(), String>); 4] = [
-        ("contract", contract),
-        ("python", python),
-        ("alerts", alerts),
-        ("dependencies", dependencies),
-    ];
+    let checks: [(&str, fn() -> Result<(), String>); 4] =
+        [("contract", contract), ("python", python), ("alerts", alerts), ("dependencies", dependencies)];
     for (name, check) in checks {
         if let Err(problem) = check() {
             say(&format!("✗ {name}: {problem}"));
@@ -41,7 +37,10 @@ fn contract() -> Result<(), String> {
 fn python() -> Result<(), String> {
     let interpreter = install::python(&PYTHON)?;
     let program = interpreter.to_string_lossy();
-    step("the codec's example, which the peer drives", command("cargo", &["build", "--quiet", "--package", "bursar-iso8583", "--examples"]))?;
+    step(
+        "the codec's example, which the peer drives",
+        command("cargo", &["build", "--quiet", "--package", "bursar-iso8583", "--examples"]),
+    )?;
     step("the bursar binary", command("cargo", &["build", "--quiet", "--package", "bursar"]))?;
     step("pyiso8583 agrees with us", command(&program, &["tests/peers/iso8583_differential.py"]))?;
     step("a bank partner in Python", command(&program, &["tests/peers/bank_partner.py"]))
@@ -53,8 +52,14 @@ fn alerts() -> Result<(), String> {
         install::debian(&["prometheus"])?;
     }
     step("promtool check rules", command("promtool", &["check", "rules", "deploy/prometheus/alerts.yaml"]))?;
-    step("promtool test rules", command("promtool", &["test", "rules", "deploy/prometheus/alerts_test.yaml"]))?;
-    step("promtool check config", command("promtool", &["check", "config", "--syntax-only", "deploy/prometheus/prometheus.yaml"]))
+    step(
+        "promtool test rules",
+        command("promtool", &["test", "rules", "deploy/prometheus/alerts_test.yaml"]),
+    )?;
+    step(
+        "promtool check config",
+        command("promtool", &["check", "config", "--syntax-only", "deploy/prometheus/prometheus.yaml"]),
+    )
 }
 
 fn deny(checks: &[&str]) -> Result<(), String> {

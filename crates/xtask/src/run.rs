@@ -20,7 +20,9 @@ pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
 pub(crate) fn step(what: &str, mut command: Command) -> Result<(), String> {
     say(&format!("▶ {what}"));
     let began = Instant::now();
-    let status = command.status().map_err(|error| format!("{what}: {:?} does not run: {error}", command.get_program()))?;
+    let status = command
+        .status()
+        .map_err(|error| format!("{what}: {:?} does not run: {error}", command.get_program()))?;
     let seconds = began.elapsed().as_secs();
     if status.success() {
         say(&format!("✓ {what} ({seconds} s)"));

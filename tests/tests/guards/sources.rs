@@ -64,15 +64,27 @@ fn holders(sources: &[Source], words: &[&str], allowed: impl Fn(&str) -> bool) -
 
 #[test]
 fn no_sql_outside_store() {
-    let all = sources(&["bursar", "identity", "vault", "ledger", "notifications", "gateway", "ledger-engine", "types"]);
-    let words = ["sqlx::", ".query(", "INSERT INTO", "SELECT ", "DELETE FROM", "bulk_insert(", "bulk_upsert("];
+    let all = sources(&[
+        "bursar",
+        "identity",
+        "vault",
+        "ledger",
+        "notifications",
+        "gateway",
+        "ledger-engine",
+        "types",
+    ]);
+    let words =
+        ["sqlx::", ".query(", "INSERT INTO", "SELECT ", "DELETE FROM", "bulk_insert(", "bulk_upsert("];
     let found = holders(&all, &words, |path| path.contains("/store/"));
     assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
 fn no_tonic_outside_grpc() {
-    let found = holders(&sources(&SERVICES), &["tonic::", "tonic_"], |path| path.contains("/grpc/") || path.ends_with("/grpc.rs"));
+    let found = holders(&sources(&SERVICES), &["tonic::", "tonic_"], |path| {
+        path.contains("/grpc/") || path.ends_with("/grpc.rs")
+    });
     assert!(found.is_empty(), "{found:#?}");
 }
 

@@ -21,7 +21,13 @@ async fn call(channel: &mut PeerChannel, path: &str) -> Status {
         .header("grpc-timeout", "5S")
         .body(Body::new(Full::new(bytes::Bytes::from_static(EMPTY_MESSAGE))))
         .unwrap();
-    let answer = channel.ready().await.unwrap().call(request).await.unwrap_or_else(|status| panic!("{path}: {status}"));
+    let answer = channel
+        .ready()
+        .await
+        .unwrap()
+        .call(request)
+        .await
+        .unwrap_or_else(|status| panic!("{path}: {status}"));
     match Status::from_header_map(answer.headers()) {
         Some(status) => status,
         // Not refused at once: what the method itself says comes in the trailers.
@@ -36,7 +42,8 @@ fn refused_for_the_caller(status: &Status) -> bool {
 
 /// The services that serve methods of a package: the event service is everybody's.
 fn servers_of(service: &str) -> Vec<Identity> {
-    let all = [Identity::Identity, Identity::Vault, Identity::Ledger, Identity::Notifications, Identity::Gateway];
+    let all =
+        [Identity::Identity, Identity::Vault, Identity::Ledger, Identity::Notifications, Identity::Gateway];
     match service.strip_prefix("bursar.").and_then(|rest| rest.split('.').next()) {
         Some("event") => all.to_vec(),
         Some(name) => Identity::from_name(name).into_iter().collect(),
@@ -51,7 +58,8 @@ async fn every_method_refuses_every_caller_that_is_not_on_its_list() {
     let (mut refused, mut let_in) = (0, 0);
     for caller in Identity::ALL {
         for server in Identity::ALL {
-            let methods: Vec<_> = METHODS.iter().filter(|m| servers_of(m.service).contains(&server)).collect();
+            let methods: Vec<_> =
+                METHODS.iter().filter(|m| servers_of(m.service).contains(&server)).collect();
             if methods.is_empty() {
                 continue;
             }
@@ -59,10 +67,18 @@ async fn every_method_refuses_every_caller_that_is_not_on_its_list() {
             for method in methods {
                 let status = call(&mut channel, method.path).await;
                 if method.callers.contains(&caller) {
-                    assert!(!refused_for_the_caller(&status), "{caller} may call {} and is refused", method.path);
+                    assert!(
+                        !refused_for_the_caller(&status),
+                        "{caller} may call {} and is refused",
+                        method.path
+                    );
                     let_in += 1;
                 } else {
-                    assert!(refused_for_the_caller(&status), "{caller} may not call {}: {status:?}", method.path);
+                    assert!(
+                        refused_for_the_caller(&status),
+                        "{caller} may not call {}: {status:?}",
+                        method.path
+                    );
                     refused += 1;
                 }
             }
@@ -91,7 +107,8 @@ async fn hello(platform: &Platform, config: rustls::ClientConfig) -> Result<usiz
 fn roots(platform: &Platform) -> rustls::RootCertStore {
     use rustls::pki_types::pem::PemObject as _;
     let mut roots = rustls::RootCertStore::empty();
-    let ca = rustls::pki_types::CertificateDer::from_pem_file(platform.certificate(Identity::Operator).ca).unwrap();
+    let ca = rustls::pki_types::CertificateDer::from_pem_file(platform.certificate(Identity::Operator).ca)
+        .unwrap();
     roots.add(ca).unwrap();
     roots
 }

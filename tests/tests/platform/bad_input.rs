@@ -67,7 +67,8 @@ async fn request_ids(platform: &Platform) {
     assert_eq!(first, again, "the same id and body give the same answer");
     let reused = vault.create_bin_range(range(&used, "990101")).await.unwrap_err();
     told(&reused, Code::AlreadyExists, "REQUEST_ID_REUSED");
-    let ranges = vault.list_bin_ranges(ListBinRangesRequest::default()).await.unwrap().into_inner().bin_ranges;
+    let ranges =
+        vault.list_bin_ranges(ListBinRangesRequest::default()).await.unwrap().into_inner().bin_ranges;
     assert_eq!(ranges.len(), 1, "what was refused changed nothing: {ranges:?}");
 }
 
@@ -103,7 +104,8 @@ async fn deadline(platform: &Platform) {
     request.set_timeout(Duration::from_nanos(1));
     let status = vault.create_bin_range(request).await.unwrap_err();
     told(&status, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
-    let ranges = vault.list_bin_ranges(ListBinRangesRequest::default()).await.unwrap().into_inner().bin_ranges;
+    let ranges =
+        vault.list_bin_ranges(ListBinRangesRequest::default()).await.unwrap().into_inner().bin_ranges;
     assert!(!ranges.iter().any(|range| range.bin_range_id == "too-late"), "nothing half done remains");
 }
 

@@ -41,7 +41,10 @@ async fn each_is_killed_in_turn(databases: Databases) {
             platform.back(service, before).await;
         }
         let seen = names(&steps);
-        assert!(seen.contains(&"trial_balance") && seen.contains(&"journal"), "the books were checked: {seen:?}");
+        assert!(
+            seen.contains(&"trial_balance") && seen.contains(&"journal"),
+            "the books were checked: {seen:?}"
+        );
         if rounds > 1 {
             println!("round {} of {rounds} held", round + 1);
         }

@@ -40,7 +40,8 @@ async fn twice_in_one_folder(databases: Databases) {
     let platform = first.next().await.expect("the first step is told");
     assert_eq!(platform["step"], "platform");
     let demo = first.pid();
-    let processes = eventually("five processes", || Some(service_processes(demo)).filter(|all| all.len() == 5)).await;
+    let processes =
+        eventually("five processes", || Some(service_processes(demo)).filter(|all| all.len() == 5)).await;
     let distinct: BTreeSet<u32> = processes.values().copied().chain([demo]).collect();
     assert_eq!(distinct.len(), 6, "five services and the demo are processes of their own");
     let (_, steps) = first.finish().await;

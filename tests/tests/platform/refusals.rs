@@ -21,7 +21,11 @@ fn one_line(said: &str, words: &[&str]) {
 }
 
 fn up(data: &Path) -> Vec<String> {
-    ["up", "--ports", "free", "--data"].map(str::to_owned).into_iter().chain([data.display().to_string()]).collect()
+    ["up", "--ports", "free", "--data"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([data.display().to_string()])
+        .collect()
 }
 
 #[tokio::test]

@@ -35,20 +35,27 @@ impl Collector {
             while let Ok((stream, _)) = listener.accept().await {
                 let kept = Arc::clone(&kept);
                 connections.spawn(async move {
-                    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-                        let kept = Arc::clone(&kept);
-                        async move {
-                            let body = request.into_body().collect().await?.to_bytes();
-                            kept.lock().unwrap().extend_from_slice(&body);
-                            let mut answer = hyper::Response::new(http_body_util::Full::new(bytes::Bytes::from_static(&[0, 0, 0, 0, 0])));
-                            answer.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
-                            answer.headers_mut().insert("grpc-status", "0".parse().unwrap());
-                            Ok::<_, hyper::Error>(answer)
-                        }
-                    });
+                    let service =
+                        hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+                            let kept = Arc::clone(&kept);
+                            async move {
+                                let body = request.into_body().collect().await?.to_bytes();
+                                kept.lock().unwrap().extend_from_slice(&body);
+                                let mut answer = hyper::Response::new(http_body_util::Full::new(
+                                    bytes::Bytes::from_static(&[0, 0, 0, 0, 0]),
+                                ));
+                                answer
+                                    .headers_mut()
+                                    .insert("content-type", "application/grpc".parse().unwrap());
+                                answer.headers_mut().insert("grpc-status", "0".parse().unwrap());
+                                Ok::<_, hyper::Error>(answer)
+                            }
+                        });
                     let io = hyper_util::rt::TokioIo::new(stream);
                     let executor = hyper_util::rt::TokioExecutor::new();
-                    let _ = hyper::server::conn::http2::Builder::new(executor).serve_connection(io, service).await;
+                    let _ = hyper::server::conn::http2::Builder::new(executor)
+                        .serve_connection(io, service)
+                        .await;
                 });
             }
         });
@@ -93,9 +100,15 @@ fn long_forms(secret: &str) -> Vec<Vec<u8>> {
 
 /// The ways in which three digits would be written down as a CVV2: in a message, a structure, a log line, a field 48.
 fn cvv2_forms(cvv2: &str) -> Vec<Vec<u8>> {
-    [format!("\"cvv2\":\"{cvv2}\""), format!("cvv2={cvv2}"), format!("cvv2: \"{cvv2}\""), format!("9203{cvv2}"), format!("\x1a\x03{cvv2}")]
-        .map(String::into_bytes)
-        .to_vec()
+    [
+        format!("\"cvv2\":\"{cvv2}\""),
+        format!("cvv2={cvv2}"),
+        format!("cvv2: \"{cvv2}\""),
+        format!("9203{cvv2}"),
+        format!("\x1a\x03{cvv2}"),
+    ]
+    .map(String::into_bytes)
+    .to_vec()
 }
 
 /// What was found where, in words that do not repeat it.
@@ -146,7 +159,8 @@ async fn events(platform: &Platform, service: Identity) -> Vec<u8> {
 async fn metrics(platform: &Platform, service: Identity) -> Vec<u8> {
     let address = platform.endpoints[service.name()]["admin"].as_str().unwrap();
     let uri: http::Uri = format!("{address}/metrics").parse().unwrap();
-    let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
+    let client =
+        hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
     let request = http::Request::get(uri).body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
     client.request(request).await.unwrap().into_body().collect().await.unwrap().to_bytes().to_vec()
 }
@@ -156,12 +170,14 @@ async fn dump(url: &str, prefix: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for service in ["identity", "vault", "ledger", "notifications", "gateway"] {
         let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
-        let pool = sqlx::PgPool::connect_with(options.database(&format!("{prefix}_{service}"))).await.unwrap();
-        let tables: Vec<String> =
-            sqlx::query_scalar("SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'")
-                .fetch_all(&pool)
-                .await
-                .unwrap();
+        let pool =
+            sqlx::PgPool::connect_with(options.database(&format!("{prefix}_{service}"))).await.unwrap();
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'",
+        )
+        .fetch_all(&pool)
+        .await
+        .unwrap();
         assert!(tables.len() > 4, "{service} has tables: {tables:?}");
         for table in tables {
             let statement = format!("COPY \"{table}\" TO STDOUT (FORMAT binary)");
@@ -178,7 +194,8 @@ async fn dump(url: &str, prefix: &str) -> Vec<u8> {
 async fn nothing_lies_in_the_open(databases: Databases) {
     let collector = Collector::open().await;
     let endpoint = format!("http://{}", collector.address);
-    let environment = [("BURSAR_TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()), ("BURSAR_TELEMETRY__LEVEL", "debug")];
+    let environment =
+        [("BURSAR_TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()), ("BURSAR_TELEMETRY__LEVEL", "debug")];
     let folder = tempfile::tempdir().unwrap();
     let outside = tempfile::tempdir().unwrap();
     let platform = Platform::up(folder.path(), &databases, &environment).await;
@@ -192,7 +209,9 @@ async fn nothing_lies_in_the_open(databases: Databases) {
     }
 
     let mut places = BTreeMap::new();
-    for service in [Identity::Identity, Identity::Vault, Identity::Ledger, Identity::Notifications, Identity::Gateway] {
+    for service in
+        [Identity::Identity, Identity::Vault, Identity::Ledger, Identity::Notifications, Identity::Gateway]
+    {
         places.insert(format!("events of {service}"), events(&platform, service).await);
         places.insert(format!("metrics of {service}"), metrics(&platform, service).await);
     }
@@ -218,7 +237,10 @@ async fn nothing_lies_in_the_open(databases: Databases) {
         search("the control", format!("x {name}={secret} y").as_bytes(), &secrets, &mut control);
     }
     for name in ["pan", "cvv2", "card_password", "one_time_code", "password"] {
-        assert!(control.iter().any(|hit| hit.starts_with(&format!("a {name} "))), "{name} would not be found");
+        assert!(
+            control.iter().any(|hit| hit.starts_with(&format!("a {name} "))),
+            "{name} would not be found"
+        );
     }
 }
 

@@ -112,7 +112,12 @@ async fn start(arguments: &Demo, data: PathBuf, report: &mut Report) -> Result<R
     }
 }
 
-async fn play(report: &mut Report, endpoints: &Endpoints, memory: &Path, arguments: &Demo) -> Result<(), Exit> {
+async fn play(
+    report: &mut Report,
+    endpoints: &Endpoints,
+    memory: &Path,
+    arguments: &Demo,
+) -> Result<(), Exit> {
     let mut secrets = Secrets::default();
     let played = story::play(report, endpoints, memory, &mut secrets).await;
     if let Some(file) = &arguments.tell_secrets {

@@ -60,7 +60,11 @@ impl Platform {
     }
 
     /// Prepares a folder for processes that somebody else starts, each on a host that is called like the service.
-    pub(crate) async fn prepare_hosts(data: &Path, database_url: &str, database_prefix: &str) -> Result<(), Exit> {
+    pub(crate) async fn prepare_hosts(
+        data: &Path,
+        database_url: &str,
+        database_prefix: &str,
+    ) -> Result<(), Exit> {
         let layout = Layout::open(data)?;
         files::certificates(&layout)?;
         let databases = provision::postgres(database_url, database_prefix, &layout).await?;

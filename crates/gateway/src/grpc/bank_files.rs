@@ -19,10 +19,10 @@ use bursar_types::{Clock, IdSource, RequestId};
 use ring::digest::{SHA256, digest};
 use tonic::{Request, Response, Status};
 
+use super::Peers;
 use crate::bank::{self, Credit, Entry, Notification};
 use crate::derived;
 use crate::error::GatewayError;
-use super::Peers;
 use crate::store::{self, StoredEntry, StoredFile};
 
 /// Largest document, in bytes.

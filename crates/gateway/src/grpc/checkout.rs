@@ -13,9 +13,9 @@ use bursar_types::{Money, RequestId};
 use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
 
+use super::Peers;
 use crate::derived;
 use crate::error::GatewayError;
-use super::Peers;
 
 /// Serves `CheckoutService`.
 pub(crate) struct Checkout {

@@ -16,7 +16,9 @@ pub(crate) use peers::Peers;
 /// What the gateway serves.
 pub(crate) fn serve(chassis: &Chassis, peers: Peers) -> Parts {
     let largest = chassis.max_message_bytes();
-    let checkout = CheckoutServiceServer::new(Checkout::new(peers.clone())).max_decoding_message_size(largest);
-    let bank_files = BankFileServiceServer::new(BankFiles::new(chassis, peers)).max_decoding_message_size(largest);
+    let checkout =
+        CheckoutServiceServer::new(Checkout::new(peers.clone())).max_decoding_message_size(largest);
+    let bank_files =
+        BankFileServiceServer::new(BankFiles::new(chassis, peers)).max_decoding_message_size(largest);
     Parts::new(Routes::new(checkout).add_service(bank_files))
 }

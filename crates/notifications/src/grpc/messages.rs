@@ -15,6 +15,7 @@ use super::{mutation, text_as};
 use crate::core::Core;
 use crate::people::codes::CodeOrder;
 use crate::people::inbox::InboxItem;
+use crate::sms::code::Purpose;
 
 /// Most messages of one call.
 const MARKED_MAX: usize = 1_000;
@@ -58,8 +59,15 @@ impl MessageService for Messages {
         let call = wrong.take(mutation(&self.core, &request, &body.request_id));
         let phone = wrong.take(text_as("phone", &body.phone));
         let locale = wrong.take(text_as("locale", &body.locale));
-        let purpose = wrong.take(text_as("purpose", &body.purpose));
-        let code = wrong.take(text_as("code", &body.code));
+        let purpose = wrong.take(text_as::<Purpose>("purpose", &body.purpose));
+        let code = match purpose {
+            Some(purpose) if !purpose.has_code() && body.code.is_empty() => Some(None),
+            Some(purpose) if !purpose.has_code() => {
+                wrong = wrong.field("code", "must be empty for a purpose without a code");
+                None
+            }
+            _ => wrong.take(text_as("code", &body.code)).map(Some),
+        };
         let expire_time = wrong.take(parse::timestamp("expire_time", body.expire_time.as_ref()));
         let order = (phone, locale, purpose, code, expire_time);
         let (Some(call), (Some(phone), Some(locale), Some(purpose), Some(code), Some(expire_time))) =

@@ -27,8 +27,8 @@ pub struct CodeOrder {
     pub locale: Locale,
     /// What it is for.
     pub purpose: Purpose,
-    /// The code.
-    pub code: OneTimeCode,
+    /// The code; none for a purpose that has none.
+    pub code: Option<OneTimeCode>,
     /// Moment after which it is not sent any more.
     pub expire_time: Timestamp,
 }
@@ -95,15 +95,18 @@ impl Core {
     ) -> Result<OutgoingSms, NotificationsError> {
         // Rounded up: nobody should be told a time that is over before the code is.
         let minutes = order.expire_time.since(now).as_secs().div_ceil(60).max(1);
-        let facts = Facts::default().with("code", order.code.expose()).with("minutes", minutes.to_string());
+        let mut facts = Facts::default();
+        if let Some(code) = &order.code {
+            facts = facts.with("code", code.expose()).with("minutes", minutes.to_string());
+        }
         let text = self.catalog.render_sms(order.purpose.template(), order.locale, &facts)?;
         Ok(OutgoingSms {
             message_id,
             phone: order.phone.clone(),
             locale: order.locale,
-            event_type: EVENT_TYPE.to_owned(),
+            event_type: if order.code.is_some() { EVENT_TYPE } else { order.purpose.as_str() }.to_owned(),
             text,
-            code: Some((order.code.clone(), order.expire_time)),
+            code: order.code.clone().map(|code| (code, order.expire_time)),
         })
     }
 }

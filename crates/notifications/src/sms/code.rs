@@ -49,17 +49,20 @@ pub enum Purpose {
     SignUp,
     /// To prove it is the customer who asks for something sensitive.
     StepUp,
+    /// No code: tells the owner of an account that somebody began a sign-up with their phone.
+    AccountExists,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 2] = [Self::SignUp, Self::StepUp];
+    pub const ALL: [Self; 3] = [Self::SignUp, Self::StepUp, Self::AccountExists];
 
     /// As the contract writes it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::SignUp => "sign_up",
             Self::StepUp => "step_up",
+            Self::AccountExists => "account_exists",
         }
     }
 
@@ -68,13 +71,19 @@ impl Purpose {
         match self {
             Self::SignUp => "code_sign_up",
             Self::StepUp => "code_step_up",
+            Self::AccountExists => "account_exists",
         }
+    }
+
+    /// Whether a code belongs to it.
+    pub const fn has_code(self) -> bool {
+        !matches!(self, Self::AccountExists)
     }
 }
 
 /// The text names no purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be `sign_up` or `step_up`")]
+#[error("must be `sign_up`, `step_up` or `account_exists`")]
 pub struct UnknownPurpose;
 
 impl FromStr for Purpose {

@@ -105,6 +105,20 @@ on_both_databases! {
         }
     }
 
+    async fn the_owner_of_a_phone_is_told_of_a_sign_up_without_a_code(database: TestDatabase) {
+        let world = World::new(database).await;
+        let mut notice = order(&world, 1, "");
+        notice.purpose = "account_exists".into();
+        let with_code = SendOneTimeCodeRequest { code: "493817".into(), ..order(&world, 2, "") };
+        let with_code = SendOneTimeCodeRequest { purpose: "account_exists".into(), ..with_code };
+        let refused = send(&world, with_code).await.unwrap_err();
+        assert_eq!(bursar_service::error::violations_of(&refused)[0].field, "code");
+        send(&world, notice).await.unwrap();
+        let letters = read(&world, |_| {}).await;
+        assert_eq!(letters.len(), 1);
+        assert_eq!((letters[0].event_type.as_str(), letters[0].one_time_code.as_str()), ("account_exists", ""));
+    }
+
     async fn after_a_failure_the_same_request_sends_the_code_with_the_same_id(database: TestDatabase) {
         let mut world = World::new(database).await;
         let mailbox = world.mailbox.clone();

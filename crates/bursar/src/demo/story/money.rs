@@ -34,7 +34,8 @@ pub(super) async fn top_up(
     account: &Account,
 ) -> Result<(), String> {
     report.begin("top_up", "the bank reports a credit");
-    let transaction = format!("DEMO-{}", request_id());
+    // At most 35 characters, and never the same again.
+    let transaction = format!("D{}", request_id().replace('-', ""));
     let content = credit_notification(&account.funding_reference, &transaction).into_bytes();
     let request = ImportBankFileRequest { request_id: request_id(), content: content.clone() };
     let answer = ask!(callers.bank_files, import_bank_file, request)?;
@@ -71,7 +72,7 @@ fn credit_notification(reference: &str, transaction: &str) -> String {
   <BkToCstmrDbtCdtNtfctn>
     <GrpHdr><MsgId>{transaction}</MsgId><CreDtTm>{moment}</CreDtTm></GrpHdr>
     <Ntfctn>
-      <Id>{transaction}-1</Id>
+      <Id>{transaction}</Id>
       <CreDtTm>{moment}</CreDtTm>
       <Acct><Id><Othr><Id>DEMO-ISSUER-1</Id></Othr></Id><Ccy>{ASSET}</Ccy></Acct>
       <Ntry>
