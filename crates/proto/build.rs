@@ -10,6 +10,7 @@ use std::{env, fs};
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MessageDescriptor, MethodDescriptor, Value};
 
+#[allow(clippy::disallowed_methods)] // cargo tells a build script its folder in the environment
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../proto");
     println!("cargo:rerun-if-changed={}", root.display());
@@ -82,7 +83,7 @@ fn flag(message: &DynamicMessage, field: &str) -> bool {
 }
 
 fn caller_numbers(access: &DynamicMessage, field: &str) -> BTreeSet<i32> {
-    let list = access.get_field_by_name(field).map(|list| list.into_owned());
+    let list = access.get_field_by_name(field).map(std::borrow::Cow::into_owned);
     list.as_ref().and_then(Value::as_list).unwrap_or(&[]).iter().filter_map(Value::as_enum_number).collect()
 }
 

@@ -1,4 +1,5 @@
 //! The command as a person types it.
+#![allow(clippy::unwrap_used)] // a test may panic, in its helpers too
 
 use std::process::{Command, Output};
 

@@ -14,7 +14,8 @@ const CARGO_DENY: &str = "0.20.2";
 /// Everything with foreign peers.
 pub(crate) fn all() -> Result<(), String> {
     let mut failed = Vec::new();
-    let checks: [(&str, fn() -> Result<(), String>); 4] =
+    type Check = fn() -> Result<(), String>;
+    let checks: [(&str, Check); 4] =
         [("contract", contract), ("python", python), ("alerts", alerts), ("dependencies", dependencies)];
     for (name, check) in checks {
         if let Err(problem) = check() {

@@ -18,8 +18,7 @@ pub(crate) fn lint() -> Result<(), String> {
 pub(crate) fn all() -> Result<(), String> {
     install::postgres()?;
     lint()?;
-    // The journeys start this binary as real processes.
-    step("the bursar binary", command("cargo", &["build", "--quiet", "--package", "bursar"]))?;
+    // Builds the bursar binary too, which the journeys start as real processes: crates/bursar has tests of its own.
     step("tests on both databases, journeys in real processes", runner())?;
     step("examples in the documentation", command("cargo", &["test", "--workspace", "--doc", "--quiet"]))
 }

@@ -12,6 +12,7 @@ use bursar_testkit::{Databases, Platform};
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
+use sqlx::postgres::PgPoolCopyExt as _;
 use tonic::codegen::tokio_stream::StreamExt as _;
 
 use crate::story::Demo;
@@ -92,7 +93,7 @@ fn long_forms(secret: &str) -> Vec<Vec<u8>> {
         // Without the last group, which depends on what follows.
         BASE64.encode(&bytes[..bytes.len() / 3 * 3]).into_bytes(),
     ];
-    if bytes.len() % 2 == 0 && bytes.iter().all(u8::is_ascii_digit) {
+    if bytes.len().is_multiple_of(2) && bytes.iter().all(u8::is_ascii_digit) {
         forms.push(bytes.chunks(2).map(|pair| (pair[0] - b'0') << 4 | (pair[1] - b'0')).collect());
     }
     forms

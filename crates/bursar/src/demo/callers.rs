@@ -121,7 +121,7 @@ where
         match attempt().await {
             Ok(answer) => return Ok(answer.into_inner()),
             Err(status) if worth_repeating(&status) && Instant::now() < late => {
-                tokio::time::sleep(AGAIN).await
+                tokio::time::sleep(AGAIN).await;
             }
             Err(status) => return Err(status),
         }

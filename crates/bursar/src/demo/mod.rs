@@ -88,7 +88,7 @@ async fn start(arguments: &Demo, data: PathBuf, report: &mut Report) -> Result<R
                         report.progress(&format!("{serving} of 5 serve: {service}"));
                     }
                     FleetEvent::Died { service, how, .. } => {
-                        report.progress(&format!("{service} ended: {how}"))
+                        report.progress(&format!("{service} ended: {how}"));
                     }
                     FleetEvent::Started { .. } | FleetEvent::Refused { .. } => {}
                 })

@@ -82,7 +82,7 @@ pub(super) fn walk(document: &[u8], visitor: &mut impl Visitor) -> Result<(), Ca
                 push(&mut text, &piece.xml10_content()).map_err(wrong)?;
             }
             Event::GeneralRef(reference) => {
-                push(&mut text, &resolve(&reference).map_err(wrong)?).map_err(wrong)?
+                push(&mut text, &resolve(&reference).map_err(wrong)?).map_err(wrong)?;
             }
             Event::DocType(_) => return Err(wrong("document type definitions are not taken".into())),
             Event::Eof => break,
