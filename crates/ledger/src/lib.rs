@@ -5,6 +5,7 @@
 //! events of what happened ([`project`]); they answer queries and decide nothing. [`store`] has all the SQL.
 //!
 //! Nothing here knows card numbers, and nothing but the engine knows what may be paid.
+#![deny(clippy::float_arithmetic)]
 
 mod config;
 mod customers;

@@ -151,7 +151,9 @@ fn every_crate_takes_the_workspaces_lints_and_only_its_dependency_table() {
         let path = entry.path().join("Cargo.toml");
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains("[lints]\nworkspace = true"), "{}", path.display());
-        let dependencies = text.split("dependencies]").skip(1).flat_map(str::lines);
+        // From the head of a section of dependencies to the head of the next section.
+        let sections = text.split("\n[").filter(|section| section.contains("dependencies]"));
+        let dependencies = sections.flat_map(|section| section.lines().skip(1));
         for line in dependencies.filter(|line| line.contains('=') && !line.trim_start().starts_with('#')) {
             assert!(line.contains("workspace = true"), "{}: {line}", path.display());
         }

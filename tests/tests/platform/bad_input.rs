@@ -92,7 +92,9 @@ async fn sizes(platform: &Platform) {
     told(&files.import_bank_file(damaged).await.unwrap_err(), Code::InvalidArgument, "BANK_FILE_INVALID");
 
     let mut events = EventServiceClient::new(platform.channel(Identity::Vault, Identity::Operator));
-    let beyond = bursar_proto::event::v1::Cursor { epoch: String::new(), position: 1 << 60 };
+    let first = FetchRequest { cursor: None, types: Vec::new(), page_size: 1 };
+    let epoch = events.fetch(first).await.unwrap().into_inner().cursor.unwrap().epoch;
+    let beyond = bursar_proto::event::v1::Cursor { epoch, position: 1 << 60 };
     let request = FetchRequest { cursor: Some(beyond), types: Vec::new(), page_size: 0 };
     told(&events.fetch(request).await.unwrap_err(), Code::OutOfRange, "CURSOR_BEYOND_LOG");
 }

@@ -95,10 +95,25 @@ async fn a_database_of_a_newer_release_is_left_alone() {
 #[tokio::test]
 async fn a_configuration_that_cannot_work_is_refused_before_a_port_opens() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ledger.toml");
-    std::fs::write(&path, "[service]\ngrpc_listne = \"127.0.0.1:7103\"\n").unwrap();
+    let platform = bursar_testkit::Platform::up(folder.path(), &Databases::Embedded, &[]).await;
+    assert!(platform.stop().await.success());
+    let good = std::fs::read_to_string(folder.path().join("config/ledger.toml")).unwrap();
+    let path = folder.path().join("mine.toml");
+    std::fs::write(&path, good.replace("grpc_listen", "grpc_listne")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     let (code, said) = run(vec!["serve", "ledger", "--config", path.to_str().unwrap()]).await;
     assert_eq!(code, 64, "{said}");
-    one_line(&said, &["grpc_listne"]);
+    one_line(&said, &["grpc_listne", "mine.toml"]);
+
+    std::fs::write(&path, &good).unwrap();
+    let checked = bursar(["serve", "ledger", "--check-config", "--config", path.to_str().unwrap()])
+        .output()
+        .await
+        .unwrap();
+    assert!(checked.status.success());
+    let shown = String::from_utf8(checked.stdout).unwrap();
+    assert!(
+        shown.contains("grpc_listen") && shown.contains("<hidden>") && !shown.contains("sqlite://"),
+        "{shown}"
+    );
 }

@@ -7,6 +7,7 @@ mod acquirer;
 mod books;
 mod callers;
 mod device;
+mod image;
 mod person;
 mod report;
 mod secrets;

@@ -14,6 +14,7 @@ use data_encoding::BASE64URL_NOPAD;
 use ring::digest::{SHA256, digest};
 
 use crate::demo::callers::{Callers, ask, dressed, explain, patiently, request_id, until};
+use crate::demo::image;
 use crate::demo::person::Person;
 use crate::demo::report::Report;
 
@@ -161,7 +162,8 @@ impl Customer {
         ];
         for (kind, image) in images {
             report.progress(&format!("uploading {}", kind.as_str_name()));
-            self.upload(callers, &case_id, kind, image).await?;
+            let image = image::of_ones_own(image, &case_id);
+            self.upload(callers, &case_id, kind, &image).await?;
         }
         let request = SubmitApplicationRequest { request_id: request_id(), case_id: case_id.clone() };
         let application =
