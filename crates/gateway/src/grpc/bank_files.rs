@@ -61,11 +61,40 @@ impl BankFiles {
         let mut fingerprint = [0_u8; 32];
         fingerprint.copy_from_slice(digest(&SHA256, &request.content).as_ref());
         let notification = bank::parse(&request.content)?;
-        let entries = match self.known(&fingerprint).await? {
-            Some((_, entries)) => entries,
-            None => self.book(&notification).await?,
+        // Before anything is booked: an id that was used for another file must change nothing.
+        let own_id = self.claim(principal, request_id, fingerprint).await?;
+        let (file, entries) = match self.known(&fingerprint).await? {
+            Some(stored) => stored,
+            None => {
+                let entries = self.book(&notification).await?;
+                self.keep(own_id, &fingerprint, &notification, entries).await?
+            }
         };
-        self.keep(principal, request_id, &fingerprint, &notification, entries).await
+        Ok(response(&file, &entries, file.id != own_id))
+    }
+
+    /// Binds the request id to the file's bytes, and gives the id the file has if this request is its first.
+    async fn claim(
+        &self,
+        principal: &str,
+        request_id: RequestId,
+        fingerprint: [u8; 32],
+    ) -> Result<BankFileId, GatewayError> {
+        let fresh = self.ids.next::<BankFileId>();
+        let stored = self
+            .db
+            .write(|tx| {
+                Box::pin(async move {
+                    let scope = Scope { method: "ImportBankFile", principal };
+                    idempotency::once(tx, scope, request_id, fingerprint, |_| {
+                        Box::pin(async move { Ok::<_, GatewayError>(fresh.to_string().into_bytes()) })
+                    })
+                    .await
+                })
+            })
+            .await?;
+        let id = std::str::from_utf8(&stored).ok().and_then(|text| text.parse().ok());
+        id.ok_or(GatewayError::BadAnswer { peer: "gateway", what: "the id of a file" })
     }
 
     async fn known(
@@ -142,17 +171,16 @@ impl BankFiles {
         })
     }
 
-    /// Stores the file and its event once, and the answer with its request id.
+    /// Stores the file and its event once: of two requests with the same file at once, the first one's stays.
     async fn keep(
         &self,
-        principal: &str,
-        request_id: RequestId,
+        id: BankFileId,
         fingerprint: &[u8; 32],
         notification: &Notification,
         entries: Vec<StoredEntry>,
-    ) -> Result<ImportBankFileResponse, GatewayError> {
+    ) -> Result<(StoredFile, Vec<StoredEntry>), GatewayError> {
         let new = StoredFile {
-            id: self.ids.next::<BankFileId>(),
+            id,
             digest: *fingerprint,
             message_id: notification.message_id.clone(),
             document_type: notification.document_type.clone(),
@@ -163,37 +191,18 @@ impl BankFiles {
             .write(|tx| {
                 let (new, entries, events) = (new.clone(), entries.clone(), self.events.clone());
                 Box::pin(async move {
-                    let scope = Scope { method: "ImportBankFile", principal };
-                    // The file's digest stands for the request: it is the request.
-                    let stored = idempotency::once(tx, scope, request_id, new.digest, |tx| {
-                        Box::pin(async move {
-                            let response = keep_in(tx, &events, new, entries).await?;
-                            Ok::<_, GatewayError>(prost::Message::encode_to_vec(&response))
-                        })
-                    })
-                    .await?;
-                    prost::Message::decode(stored.as_slice())
-                        .map_err(|_| GatewayError::BadAnswer { peer: "gateway", what: "a stored response" })
+                    if let Some(file) = store::by_digest(tx, &new.digest).await? {
+                        let entries = store::entries_of(tx, file.id).await?;
+                        return Ok((file, entries));
+                    }
+                    store::insert(tx, &new, &entries).await?;
+                    let told = BankFileImported { bank_file: Some(file_message(&new)) };
+                    events.publish(tx, NewEvent::new("gateway.bank_file.imported", new.id, &told))?;
+                    Ok((new, entries))
                 })
             })
             .await
     }
-}
-
-async fn keep_in(
-    tx: &mut bursar_service::db::Tx<'_>,
-    events: &EventLog,
-    new: StoredFile,
-    entries: Vec<StoredEntry>,
-) -> Result<ImportBankFileResponse, GatewayError> {
-    if let Some(file) = store::by_digest(tx, &new.digest).await? {
-        let entries = store::entries_of(tx, file.id).await?;
-        return Ok(response(&file, &entries, true));
-    }
-    store::insert(tx, &new, &entries).await?;
-    let told = BankFileImported { bank_file: Some(file_message(&new)) };
-    events.publish(tx, NewEvent::new("gateway.bank_file.imported", new.id, &told))?;
-    Ok(response(&new, &entries, false))
 }
 
 fn file_message(file: &StoredFile) -> BankFile {
