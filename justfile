@@ -28,13 +28,13 @@ lint:
 advisories:
     cargo xtask advisories
 
-# Measures one figure set: `just bench rpc`.
+# Measures one figure set: `just bench ledger --quick`.
 bench NAME *ARGS:
     cargo run --release -- bench {{NAME}} {{ARGS}}
 
-# Load on a running platform: the same journeys, many at once.
+# Load on the ledger for minutes: 256 calls in flight, each a durable transfer.
 load *ARGS:
-    cargo run --release -- bench journey {{ARGS}}
+    cargo run --release -- bench ledger {{ARGS}}
 
 # Formats code and contract.
 fmt:

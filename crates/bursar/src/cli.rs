@@ -43,6 +43,11 @@ pub(crate) enum Command {
     /// Works on the ledger of a running platform.
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Measures our path against its reference, side by side in one run.
+    #[command(
+        after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres"
+    )]
+    Bench(Bench),
     /// Looks at this machine and at a running platform, and says what is amiss and what to do.
     Doctor(Doctor),
 }
@@ -159,6 +164,26 @@ pub(crate) struct Verify {
     /// One JSON object: {"ok", "position", "findings"}.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum BenchName {
+    /// Durable transfers against empty calls.
+    Ledger,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// What is measured.
+    pub(crate) name: BenchName,
+    /// One JSON object on the last line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// End within a minute, with less certainty.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) databases: Databases,
 }
 
 #[derive(Debug, Args)]

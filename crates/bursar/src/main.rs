@@ -1,6 +1,7 @@
 //! The command people run. It starts the five processes and speaks to them as anybody outside would; what money, cards
 //! and people are, it leaves to them.
 
+mod bench;
 mod cli;
 mod demo;
 mod doctor;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
                 .await
             }
             Command::Ledger(cli::Ledger::Verify(arguments)) => ledger::verify(arguments).await,
+            Command::Bench(arguments) => bench::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Serve(_) => Ok(()),
         }
