@@ -41,7 +41,8 @@ impl Databases {
     /// # Panics
     /// If there is no PostgreSQL on the machine, with the command that installs it.
     pub async fn private_postgres() -> Self {
-        let url = Postgres::private().create_database().await;
+        // Over TCP with passwords, as in production: the services' own roles must be able to log in.
+        let url = Postgres::private().create_database_over_tcp().await;
         let prefix = format!("t{}", &uuid::Uuid::now_v7().simple().to_string()[8..24]);
         Self::Postgres { url, prefix }
     }

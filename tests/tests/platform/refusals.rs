@@ -67,6 +67,16 @@ async fn databases_that_cannot_be_used_are_told_apart() {
     one_line(&said, &["PostgreSQL cannot be reached", "--database-url"]);
     assert!(!said.contains("secret-word"));
 
+    let Databases::Postgres { url, .. } = Databases::private_postgres().await else {
+        panic!("not PostgreSQL")
+    };
+    let (before, after) = url.split_once('@').unwrap();
+    let (role, _) = before.rsplit_once(':').unwrap();
+    let (code, said) = run(with(&format!("{role}:wrong-word@{after}"))).await;
+    assert_eq!(code, 64, "{said}");
+    one_line(&said, &["refuses the role or its password", "--database-url"]);
+    assert!(!said.contains("wrong-word"));
+
     let (code, said) = run(with("not an address")).await;
     assert_eq!(code, 64, "{said}");
     one_line(&said, &["--database-url"]);
