@@ -129,9 +129,9 @@ pub(crate) struct Demo {
 pub(crate) struct Serve {
     /// Which service.
     pub(crate) service: ServiceArgument,
-    /// End when the process that started this one ends.
-    #[arg(long, hide = true)]
-    pub(crate) die_with_parent: bool,
+    /// End when the process with this id, which started this one, ends.
+    #[arg(long, hide = true, value_name = "PID")]
+    pub(crate) die_with_parent: Option<u32>,
     /// Flags of the service: --config FILE, --set section.key=value, --check-config.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAGS")]
     pub(crate) flags: Vec<String>,

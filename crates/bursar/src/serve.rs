@@ -11,8 +11,8 @@ use crate::exit::Exit;
 
 /// Runs the service until it is told to stop.
 pub(crate) fn run(arguments: Serve) -> ExitCode {
-    if arguments.die_with_parent
-        && let Err(exit) = die_with_parent()
+    if let Some(parent) = arguments.die_with_parent
+        && let Err(exit) = die_with_parent(parent)
     {
         return exit.report();
     }
@@ -27,12 +27,12 @@ pub(crate) fn run(arguments: Serve) -> ExitCode {
 }
 
 /// A platform whose supervisor was killed must not go on by halves: the kernel tells us when it is gone.
-fn die_with_parent() -> Result<(), Exit> {
+fn die_with_parent(parent: u32) -> Result<(), Exit> {
     set_parent_process_death_signal(Some(Signal::TERM))
         .map_err(|error| Exit::software(format!("the parent's end cannot be watched: {error}")))?;
     // It may have ended before the line above.
     match getppid() {
-        Some(parent) if !parent.is_init() => Ok(()),
+        Some(now) if u32::try_from(now.as_raw_nonzero().get()) == Ok(parent) => Ok(()),
         _ => Err(Exit::unavailable("the process that started this one is gone")),
     }
 }

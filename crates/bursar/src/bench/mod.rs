@@ -66,7 +66,10 @@ pub(crate) async fn run(arguments: &Bench) -> Result<(), Exit> {
     } else {
         figures.iter().for_each(show);
     }
-    Ok(())
+    match figures.iter().find(|figure| !figure.holds) {
+        Some(figure) => Err(Exit::software(format!("{} does not reach its bar {}", figure.name, figure.bar))),
+        None => Ok(()),
+    }
 }
 
 fn show(figure: &Figure) {

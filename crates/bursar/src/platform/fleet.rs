@@ -221,6 +221,7 @@ fn start(recipe: &Recipe) -> std::io::Result<Child> {
         .arg("serve")
         .arg(recipe.service.name())
         .arg("--die-with-parent")
+        .arg(std::process::id().to_string())
         .arg("--config")
         .arg(&recipe.config)
         .stdin(Stdio::null())

@@ -74,7 +74,11 @@ impl Platform {
     /// Starts the five and waits until each serves; tells the way through `tell`.
     pub(crate) async fn start(self, tell: impl FnMut(FleetEvent)) -> Result<Running, Exit> {
         let mut fleet = Fleet::start(&self.layout)?;
-        fleet.ready(&self.endpoints, tell).await?;
+        if let Err(exit) = fleet.ready(&self.endpoints, tell).await {
+            // Those that serve already stop in good order.
+            fleet.stop().await;
+            return Err(exit);
+        }
         self.endpoints.write(&self.layout)?;
         Ok(Running { endpoints: self.endpoints, layout: self.layout, fleet })
     }

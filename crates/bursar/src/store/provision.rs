@@ -51,6 +51,15 @@ pub(crate) async fn postgres(url: &str, prefix: &str, layout: &Layout) -> Result
     for service in SERVICES {
         let name = format!("{prefix}_{service}");
         let own = if may_create_roles {
+            // A role that is there and whose password is not in this folder is another platform's: setting a new
+            // password would shut that one out.
+            let foreign = !layout.key(&format!("{service}-database")).exists()
+                && exists(&mut admin, "SELECT 1 FROM pg_roles WHERE rolname = $1", &name).await?;
+            if foreign {
+                return Err(Exit::usage(format!(
+                    "role {name} belongs to a platform in another folder: name that folder with --data, or choose another --database-prefix"
+                )));
+            }
             let password = password(layout, service)?;
             role(&mut admin, &name, &password).await?;
             database(&mut admin, &name, Some(&name)).await?;

@@ -10,7 +10,7 @@ const NAMESPACE: &str = "urn:iso:std:iso:20022:tech:xsd:camt.054.001.";
 /// Versions whose elements are where this reader looks for them.
 const VERSIONS: std::ops::RangeInclusive<u32> = 2..=8;
 /// Most entries of one file: what a call may take to book.
-const ENTRIES_MAX: usize = 10_000;
+const ENTRIES_MAX: usize = 1_000;
 /// Elements that networks wrap around header and document.
 const ENVELOPES: [&str; 2] = ["Envelope", "BizMsgEnvlp"];
 /// The business application header (head.001) beside the document.
@@ -88,9 +88,14 @@ struct Draft {
 }
 
 impl Draft {
-    /// The bank's own id, the best there is.
-    fn id(&self) -> Option<&str> {
-        [&self.servicer_reference, &self.transaction_id, &self.end_to_end_id]
+    /// The reference that the account's bank gave: unique at that bank.
+    fn servicer_reference(&self) -> Option<&str> {
+        Some(self.servicer_reference.as_str()).filter(|id| !id.is_empty() && *id != NOT_PROVIDED)
+    }
+
+    /// A reference that others gave; the payer may use it again.
+    fn foreign_reference(&self) -> Option<&str> {
+        [&self.transaction_id, &self.end_to_end_id]
             .into_iter()
             .map(String::as_str)
             .find(|id| !id.is_empty() && *id != NOT_PROVIDED)
@@ -251,10 +256,10 @@ impl Reader {
         let total = self.entry.amount.ok_or("<Ntry> has no <Amt>")?;
         let credit = self.entry.credit.ok_or("<Ntry> has no <CdtDbtInd>")?;
         let mut drafts = std::mem::take(&mut self.transactions);
-        // Details without amounts describe the entry as a whole; only if every one has its own is each booked apart.
-        let apart = drafts.len() > 1 && drafts.iter().all(|draft| draft.amount.is_some());
-        if !apart {
-            let mut whole = if drafts.is_empty() { Draft::default() } else { drafts.swap_remove(0) };
+        // Each is booked apart only if their amounts make up the entry's; else the entry is booked as a whole, and of
+        // several payers none is the one it is from: it has no reference then, and waits in suspense.
+        if drafts.len() < 2 || !make_up(&drafts, total, credit) {
+            let mut whole = if drafts.len() == 1 { drafts.swap_remove(0) } else { Draft::default() };
             whole.amount = Some(total);
             whole.credit = Some(credit);
             drafts = vec![whole];
@@ -278,13 +283,15 @@ impl Reader {
             return Err(format!("it has more than {ENTRIES_MAX} movements: split it"));
         }
         let amount = draft.amount.unwrap_or(total);
-        let bank_transaction_id = match (draft.id(), self.entry.id()) {
+        let bank_transaction_id = match (draft.servicer_reference(), self.entry.servicer_reference()) {
             (Some(own), _) => own.to_owned(),
             (None, Some(entry)) if count == 1 => entry.to_owned(),
             (None, Some(entry)) => format!("{entry}/{}", index + 1),
-            (None, None) => {
-                return Err("a movement has no reference of the bank (AcctSvcrRef, TxId, EndToEndId)".into());
-            }
+            // Not unique by itself: payers repeat it month by month, so the bank's message is named with it.
+            (None, None) => match draft.foreign_reference() {
+                Some(_) => format!("{}#{}", self.message_id, self.entries.len() + 1),
+                None => return Err("a movement has no reference (AcctSvcrRef, TxId, EndToEndId)".into()),
+            },
         };
         let incoming = draft.credit.unwrap_or(credit) && !self.entry.reversal && self.booked;
         self.entries.push(if incoming && amount.minor_units > 0 {
@@ -300,6 +307,16 @@ impl Reader {
         });
         Ok(())
     }
+}
+
+/// Whether the transactions' amounts, each in its direction, add up to the entry's.
+fn make_up(drafts: &[Draft], total: Money, credit: bool) -> bool {
+    let sum = drafts.iter().try_fold(Money::zero(total.asset), |sum, draft| {
+        let amount = draft.amount?;
+        let same_direction = draft.credit.unwrap_or(credit) == credit;
+        if same_direction { sum.checked_add(amount).ok() } else { sum.checked_sub(amount).ok() }
+    });
+    sum == Some(total)
 }
 
 fn direction(text: &str) -> Result<bool, String> {

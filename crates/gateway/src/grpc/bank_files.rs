@@ -143,6 +143,8 @@ impl BankFiles {
             credit.amount.asset.code().as_bytes(),
             &minor,
             credit.funding_reference.as_bytes(),
+            credit.value_date.as_bytes(),
+            credit.debtor_name.as_bytes(),
         ]);
         let answer = self
             .peers

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bursar_iso8583::{Decoded, EncodeError, Message, MessageClass, Profile};
+use bursar_iso8583::{Decoded, EncodeError, Function, Message, MessageClass, Profile};
 use bursar_proto::ledger::v1::{AuthorizeRequest, DeclineReason, Payment, PaymentState};
 use bursar_proto::vault::v1::{PaymentContext, VerifyCardRequest};
 use bursar_service::Deadline;
@@ -64,7 +64,10 @@ impl Exchange {
                 MessageClass::NetworkManagement => {
                     return self.set(&mut reply, 39, DONE).then_some(reply);
                 }
-                MessageClass::Authorization => self.authorize(&message).await,
+                // An advice tells of what was decided elsewhere: it must never be decided here as if it were asked.
+                MessageClass::Authorization if message.mti().function() == Function::Request => {
+                    self.authorize(&message).await
+                }
                 // Known to the standard, not served yet: refused rather than ignored.
                 _ => Decision::Refused(DeclineReason::InvalidTransaction),
             },

@@ -107,8 +107,7 @@ async fn connection(
     let mut writer = JoinSet::new();
     writer.spawn(write(writing, outgoing));
     let ended = tokio::select! {
-        ended = read(reading, &exchange, &limits, &replies) => ended,
-        () = stop.cancelled() => "the process stops",
+        ended = read(reading, &exchange, &limits, &replies, &stop) => ended,
         _ = writer.join_next() => "replies cannot be sent",
     };
     // Waits for the replies under way: each holds a sender.
@@ -122,13 +121,18 @@ async fn read(
     exchange: &Arc<Exchange>,
     limits: &Limits,
     replies: &mpsc::Sender<SecretBytes>,
+    stop: &CancellationToken,
 ) -> &'static str {
     let mut decoder = FrameDecoder::new(exchange.profile().framing());
     let mut buffer = Zeroizing::new(vec![0_u8; READ_BYTES]);
     let in_flight = Arc::new(Semaphore::new(limits.in_flight_max));
     let mut working = JoinSet::new();
     let ended = loop {
-        let count = match tokio::time::timeout(limits.idle_max, stream.read(&mut buffer)).await {
+        let arrived = tokio::select! {
+            arrived = tokio::time::timeout(limits.idle_max, stream.read(&mut buffer)) => arrived,
+            () = stop.cancelled() => break "the process stops",
+        };
+        let count = match arrived {
             Err(_) => break "it was silent for too long",
             Ok(Err(_)) => break "it broke",
             Ok(Ok(0)) => {

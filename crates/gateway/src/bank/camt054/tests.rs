@@ -51,6 +51,40 @@ fn several_transactions_of_one_entry_are_booked_apart_under_ids_of_their_own() {
 }
 
 #[test]
+fn transactions_that_do_not_make_up_their_entry_wait_in_suspense_as_a_whole() {
+    let start = ONE.find("<NtryDtls>").unwrap();
+    let end = ONE.find("</Ntry>").unwrap();
+    let with = |amounts: [&str; 2]| {
+        let details: String = amounts
+            .map(|amount| {
+                format!("<TxDtls>{amount}<RmtInf><Ustrd>RF18539007547034</Ustrd></RmtInf></TxDtls>")
+            })
+            .concat();
+        format!("{}<NtryDtls>{details}</NtryDtls>{}", &ONE[..start], &ONE[end..])
+    };
+    let amount = |text: &str| format!("<Amt Ccy=\"CNY\">{text}</Amt>");
+    for amounts in [["", ""], [&amount("60.50"), ""], [&amount("100.50"), &amount("1")]] {
+        let entries = parse(with(amounts).as_bytes()).unwrap().entries;
+        let [Entry::Credit(credit)] = entries.as_slice() else { panic!("{entries:?}") };
+        assert_eq!((credit.amount, credit.funding_reference.as_str()), (cny(10_050), ""));
+        assert_eq!(credit.bank_transaction_id, "BANK-7");
+    }
+}
+
+#[test]
+fn a_payers_own_reference_never_stands_for_the_banks() {
+    let document = ONE.replace("NOTPROVIDED", "RENT");
+    let id = |document: &str| match parse(document.as_bytes()).unwrap().entries.as_slice() {
+        [Entry::Credit(credit)] => credit.bank_transaction_id.clone(),
+        entries => panic!("{entries:?}"),
+    };
+    assert_eq!(id(&document), "BANK-7");
+    // Without the bank's reference, next month's rent is still another payment.
+    let bare = document.replace("<AcctSvcrRef>BANK-7</AcctSvcrRef>", "");
+    assert_ne!(id(&bare), id(&bare.replace("M-1", "M-2")));
+}
+
+#[test]
 fn what_is_not_a_booked_credit_is_not_booked() {
     for (from, to) in [
         ("<CdtDbtInd>CRDT", "<CdtDbtInd>DBIT"),
