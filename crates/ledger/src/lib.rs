@@ -2,7 +2,8 @@
 //!
 //! A call becomes a command ([`grpc`]), the one writer of the shard decides it in memory and appends it with others
 //! to the journal ([`writer`], [`journal`]), and only then is it answered. Behind that, projections make rows and
-//! events of what happened ([`project`]); they answer queries and decide nothing. [`store`] has all the SQL.
+//! events of what happened ([`project`]), and an index finds requests, transfers and entries again ([`index`],
+//! [`history`], [`keep`]); they answer queries and decide nothing. [`store`] has all the SQL.
 //!
 //! Nothing here knows card numbers, and nothing but the engine knows what may be paid.
 #![deny(clippy::float_arithmetic)]
@@ -13,8 +14,11 @@ mod derive;
 mod disclosure;
 mod error;
 mod grpc;
+mod history;
+mod index;
 mod issue;
 mod journal;
+mod keep;
 mod peers;
 mod program;
 mod project;

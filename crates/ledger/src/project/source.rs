@@ -12,6 +12,7 @@ use prost_types::Any;
 use tokio::sync::watch;
 
 use super::projector::Reached;
+use crate::error::LedgerError;
 use crate::store::{projection, read};
 
 /// Source of the ledger's events, as CloudEvents name it.
@@ -27,6 +28,14 @@ pub(crate) struct JournalEvents {
     pub(crate) reached: Arc<Reached>,
 }
 
+/// An event log that cannot be read is as one whose row cannot.
+fn unreadable(error: LedgerError) -> DbError {
+    match error {
+        LedgerError::Database(error) => error,
+        other => DbError::Column { column: "event_chunk.body".into(), what: other.to_string() },
+    }
+}
+
 impl EventSource for JournalEvents {
     fn bounds(&self) -> BoxFuture<'_, Result<Bounds, DbError>> {
         Box::pin(async move {
@@ -38,8 +47,7 @@ impl EventSource for JournalEvents {
 
     fn page(&self, after: i64, limit: usize) -> BoxFuture<'_, Result<Vec<Event>, DbError>> {
         Box::pin(async move {
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = read::events(&self.db, self.shard, after, limit).await?;
+            let rows = read::events(&self.db, self.shard, after, limit).await.map_err(unreadable)?;
             let mut bytes = 0_usize;
             let fitting = rows.into_iter().take_while(|row| {
                 let first = bytes == 0;

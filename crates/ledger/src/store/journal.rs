@@ -111,3 +111,31 @@ pub(crate) async fn head_at(db: &Db, shard: ProgramId, sequence: i64) -> Result<
     }
     db.read(|tx| Box::pin(async move { Ok(one(tx, shard, sequence).await?.as_ref().map(Head::after)) })).await
 }
+
+/// The last position of the shard whose row is not after `time`; 0: there is none. The journal has no index by time and
+/// needs none: its rows are in the order of their times, so halving finds it.
+pub(crate) async fn position_at(
+    tx: &mut Tx<'_>,
+    shard: ProgramId,
+    last: i64,
+    time: bursar_types::Timestamp,
+) -> Result<i64, DbError> {
+    let (mut known, mut beyond) = (0, last + 1);
+    let mut position = 0;
+    while beyond - known > 1 {
+        let middle = known + (beyond - known) / 2;
+        let row = tx
+            .query("SELECT time, first_position, count FROM journal WHERE shard = $1 AND sequence = $2")
+            .bind_id(shard)
+            .bind(middle)
+            .fetch_one()
+            .await?;
+        if row.get::<bursar_types::Timestamp>("time")? <= time {
+            known = middle;
+            position = row.get::<i64>("first_position")? + row.get::<i64>("count")? - 1;
+        } else {
+            beyond = middle;
+        }
+    }
+    Ok(position)
+}

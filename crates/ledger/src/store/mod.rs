@@ -4,6 +4,7 @@ mod schema;
 
 pub(crate) mod checkpoint;
 pub(crate) mod inbox;
+pub(crate) mod index;
 pub(crate) mod journal;
 pub(crate) mod lease;
 pub(crate) mod projection;

@@ -12,9 +12,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{Answer, Order, Request, Said};
 use crate::config::Config;
 use crate::error::LedgerError;
-use crate::journal::{Entry, Fingerprint};
+use crate::history::{self, Lookup, Used};
+use crate::index::Memory;
+use crate::journal::{Fingerprint, Record};
 use crate::project::{Decided, Reached};
-use crate::store::read::{self, Lookup};
 
 /// Times a command is sent back to look its request id up, before the caller is asked to come again: each means that
 /// sixteen thousand commands went by during one look-up.
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     /// How far the projections are.
     pub(crate) reached: Arc<Reached>,
+    /// The newest part of the index.
+    pub(crate) index: Memory,
     /// The writer's queue, while this process owns the shard.
     pub(crate) queue: watch::Sender<Option<mpsc::Sender<Request>>>,
 }
@@ -47,7 +50,8 @@ impl Shared {
     ) -> Self {
         let shard = config.program.id.0;
         let queue = watch::Sender::new(None);
-        Self { shard, db, clock, entropy, ids, config, reached: Arc::default(), queue }
+        let (reached, index) = (Arc::default(), Memory::default());
+        Self { shard, db, clock, entropy, ids, config, reached, index, queue }
     }
 }
 
@@ -95,9 +99,9 @@ impl Handle {
                     Said::LookUp(order) => order,
                 },
             };
-            match read::request(&self.shared.db, self.shared.shard, order.command.request_id).await? {
+            match history::request(&self.shared, order.command.request_id).await? {
                 Lookup::NotUpTo(sequence) => unknown_up_to = Some(sequence),
-                Lookup::Used(used, row) => return repeated(&order, used.digest, used.ordinal, &row),
+                Lookup::Used(record, used) => return repeated(&order, *record, *used),
             }
         }
         Err(LedgerError::Overloaded)
@@ -157,24 +161,14 @@ async fn bounded<F: Future>(work: F) -> Result<F::Output, LedgerError> {
 }
 
 /// The first answer to a request id, read from the journal.
-fn repeated(
-    order: &Order,
-    digest: crate::journal::Hash,
-    ordinal: usize,
-    row: &crate::journal::Row,
-) -> Result<Answer, LedgerError> {
-    let mut entry = Entry::decode(&row.entry)?;
-    if ordinal >= entry.records.len() {
-        return Err(LedgerError::Damaged(format!("journal row {} has no command {ordinal}", row.sequence)));
-    }
-    let record = entry.records.swap_remove(ordinal);
+fn repeated(order: &Order, record: Record, used: Used) -> Result<Answer, LedgerError> {
     if let Some((body, names)) = &order.body
-        && body.digest != digest
+        && record.body.as_ref().map(|first| first.digest) != Some(body.digest)
     {
         return Err(reused(body, names, record.body.as_ref()));
     }
-    let position = row.first_position + i64::try_from(ordinal).unwrap_or(i64::MAX - row.first_position);
-    let known = Decided { position, time: row.time, command: record.command, outcome: record.outcome };
+    let Used { position, time } = used;
+    let known = Decided { position, time, command: record.command, outcome: record.outcome };
     Ok(Answer { known: Arc::new(known), repeated: true, payment: None })
 }
 

@@ -19,6 +19,7 @@ use super::run::Writer;
 use super::{load, shard};
 use crate::error::LedgerError;
 use crate::journal::Row;
+use crate::keep::Keeper;
 use crate::project::Projector;
 use crate::store::journal::Appended;
 use crate::store::lease::{self, Lease};
@@ -112,9 +113,12 @@ async fn work(
     // Read again under the lease: the owner before us may have written until then.
     let progress = projection::progress(&shared.db, shared.shard, "").await?;
     shared.reached.move_to(progress.sequence, progress.position, progress.event_position);
+    shared.index.reset();
+    let keeper = Keeper::new(Arc::clone(shared), lease.epoch);
+    tasks.spawn(keeper.clone().write_runs());
+    tasks.spawn(keeper.clone().merge_runs());
     let (projector, batches) = mpsc::channel(PROJECTOR_QUEUE);
-    let projecting =
-        Projector::new(shared.db.clone(), shared.shard, &progress, batches, Arc::clone(&shared.reached));
+    let projecting = Projector::new(Arc::clone(shared), &progress, batches);
     let mut projecting_task = JoinSet::new();
     projecting_task.spawn(projecting.run());
     let began = Instant::now();
@@ -169,6 +173,9 @@ async fn work(
         Some(Ok(done)) => done?,
         ended => return Err(ended_early(ended)),
     }
+    // What is left in memory, so that the next start need not gather it again.
+    tasks.shutdown().await;
+    keeper.write_run().await?;
     keep(shared, sequence, &state).await
 }
 

@@ -155,8 +155,8 @@ impl Shard {
         let record = Record { command, outcome, body, proof };
         open.entry.push(&record);
         let payment = self.payment_after(&record);
-        let request = record.body.as_ref().map(|body| (id, body.digest));
-        open.steps.push(Step { position: self.position, request, effects });
+        let request = record.body.as_ref().map(|_| id);
+        open.steps.push(Step::new(self.position, request, &record.outcome, effects));
         let Record { command, outcome, body, .. } = record;
         let known = Arc::new(Decided { position: self.position, time: open.time, command, outcome });
         if body.is_some() {
@@ -230,8 +230,8 @@ pub(crate) fn replay(engine: &mut Engine, row: &Row) -> Result<(Entry, Batch), L
         if outcome != record.outcome {
             return Err(damaged(format!("position {position} is now decided otherwise than it was")));
         }
-        let request = record.body.as_ref().map(|body| (record.command.request_id, body.digest));
-        steps.push(Step { position, request, effects });
+        let request = record.body.as_ref().map(|_| record.command.request_id);
+        steps.push(Step::new(position, request, &outcome, effects));
     }
     let batch = Batch { sequence: row.sequence, time: row.time, steps };
     Ok((entry, batch))
