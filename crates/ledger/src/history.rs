@@ -116,18 +116,15 @@ async fn point<T>(
 }
 
 /// A posted transfer.
-pub(crate) async fn transfer(
-    shared: &Shared,
-    id: TransferId,
-) -> Result<Option<TransferRecord>, LedgerError> {
+pub(crate) async fn transfer(shared: &Shared, id: TransferId) -> Result<Option<TransferRecord>, LedgerError> {
     let in_memory = shared.index.transfer(id);
     let place = match in_memory {
         Some(place) => Some(place),
         None => {
             let key = &transfer_key(id);
-            let found = shared.db.read(|tx| {
-                Box::pin(async move { point(tx, shared, key, TransferPlace::decode).await })
-            });
+            let found = shared
+                .db
+                .read(|tx| Box::pin(async move { point(tx, shared, key, TransferPlace::decode).await }));
             found.await?
         }
     };
@@ -234,10 +231,7 @@ pub(crate) async fn references_back(
 }
 
 /// The position of the journal that was the last at the moment `time`, as far as the projections are.
-pub(crate) async fn position_at(
-    shared: &Shared,
-    time: bursar_types::Timestamp,
-) -> Result<i64, LedgerError> {
+pub(crate) async fn position_at(shared: &Shared, time: bursar_types::Timestamp) -> Result<i64, LedgerError> {
     let shard = shared.shard;
     let found = shared.db.read(|tx| {
         Box::pin(async move {

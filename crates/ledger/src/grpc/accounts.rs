@@ -1,7 +1,7 @@
 //! AccountService.
 
 use bursar_ledger_engine::{
-    AccountCode, Action, BalanceLimit, Command, NormalSide, OpenAccount, Reference, RefusalReason,
+    AccountCode, Action, BalanceLimit, Command, Engine, NormalSide, OpenAccount, Reference, RefusalReason,
 };
 use bursar_proto::ledger::v1 as proto;
 use bursar_proto::ledger::v1::account_service_server::AccountService;
@@ -13,9 +13,11 @@ use tonic::{Request, Response, Status};
 use super::{Api, actor, listed_customer, own};
 use crate::derive;
 use crate::error::LedgerError;
+use crate::history;
+use crate::index::Place;
 use crate::journal::Body;
 use crate::project::public;
-use crate::store::{projection, read};
+use crate::store::projection;
 use crate::writer::Order;
 
 #[tonic::async_trait]
@@ -87,8 +89,11 @@ impl AccountService for Api {
             Box::pin(projection::accounts(tx, shard, owner, page.after(), page.limit()))
         });
         let rows = rows.await.or_status()?;
-        let (rows, next_page_token) = page.finish(rows, |record| record.account.id.to_string());
-        let accounts = rows.iter().map(public::account_row).collect();
+        let (ids, next_page_token) = page.finish(rows, ToString::to_string);
+        let look =
+            move |engine: &Engine, _| ids.iter().filter_map(|id| engine.account(*id).cloned()).collect();
+        let found: Vec<_> = self.0.handle.read(look).await.or_status()?;
+        let accounts = found.iter().map(public::account).collect();
         Ok(Response::new(proto::ListAccountsResponse { accounts, next_page_token }))
     }
 
@@ -102,20 +107,66 @@ impl AccountService for Api {
         let wanted =
             parse::number("at_least_position", message.at_least_position, 0..=i64::MAX).or_status()?;
         let query = format!("ListEntries {id}");
-        let page = Page::<(i64, i64)>::parse(message.page_size, &message.page_token, &query).or_status()?;
-        let (_, position) = self.account(&context, id).await.or_status()?;
+        let page = Page::<(i64, u32)>::parse(message.page_size, &message.page_token, &query).or_status()?;
+        let (account, position) = self.account(&context, id).await.or_status()?;
         self.0.handle.projected(position.max(wanted)).await.or_status()?;
-        let before = page.after().copied().unwrap_or((i64::MAX, i64::MAX));
-        let account = id.to_string();
+        let after = page.after().map(|(position, ordinal)| Place { position: *position, ordinal: *ordinal });
+        let (before, limit) = (after.unwrap_or(Place::END), usize::try_from(page.limit()).unwrap_or(0));
         let shared = &self.0.handle.shared;
         let rows =
-            read::entries(&shared.db, shared.shard, &account, before, page.limit()).await.or_status()?;
-        let (rows, next_page_token) = page.finish(rows, |(place, _)| *place);
-        let entries = rows
-            .iter()
-            .map(|((position, _), entry)| public::entry(account.clone(), *position, entry))
-            .collect();
+            history::entries_back(shared, id, Place::START, before, limit, &|_| true).await.or_status()?;
+        let (rows, next_page_token) = page.finish(rows, |(place, _)| (place.position, place.ordinal));
+        let entries = rows.iter().map(|(place, entry)| public::entry(&account, *place, entry)).collect();
         Ok(Response::new(proto::ListEntriesResponse { entries, next_page_token }))
+    }
+
+    async fn create_account(
+        &self,
+        _request: Request<proto::CreateAccountRequest>,
+    ) -> Result<Response<proto::CreateAccountResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn set_balance_limit(
+        &self,
+        _request: Request<proto::SetBalanceLimitRequest>,
+    ) -> Result<Response<proto::SetBalanceLimitResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn freeze_account(
+        &self,
+        _request: Request<proto::FreezeAccountRequest>,
+    ) -> Result<Response<proto::FreezeAccountResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn unfreeze_account(
+        &self,
+        _request: Request<proto::UnfreezeAccountRequest>,
+    ) -> Result<Response<proto::UnfreezeAccountResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn close_account(
+        &self,
+        _request: Request<proto::CloseAccountRequest>,
+    ) -> Result<Response<proto::CloseAccountResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn get_balance(
+        &self,
+        _request: Request<proto::GetBalanceRequest>,
+    ) -> Result<Response<proto::GetBalanceResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn get_statement(
+        &self,
+        _request: Request<proto::GetStatementRequest>,
+    ) -> Result<Response<proto::GetStatementResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
     }
 }
 

@@ -15,10 +15,11 @@ use tonic::{Request, Response, Status};
 
 use super::{Api, actor, reference};
 use crate::error::LedgerError;
+use crate::history;
 use crate::issue::note;
 use crate::journal::Body;
 use crate::project::public;
-use crate::store::{projection, read};
+use crate::store::projection;
 use crate::writer::{Answer, Order};
 
 /// Longest hold in seconds, as the contract says.
@@ -47,7 +48,7 @@ impl TransferService for Api {
         let order = Order { command, body: Some(body), proof: None };
         let answer = self.0.handle.submit(order).await.or_status()?;
         let transfer = Some(created(&answer).or_status()?);
-        Ok(Response::new(proto::CreateTransferResponse { transfer }))
+        Ok(Response::new(proto::CreateTransferResponse { transfer, ..Default::default() }))
     }
 
     async fn capture_hold(
@@ -75,7 +76,7 @@ impl TransferService for Api {
         let command = Command { request_id, actor: actor(&context), action };
         let order = Order { command, body: Some(body), proof: None };
         let transfer = Some(self.hold_after(order, hold).await.or_status()?);
-        Ok(Response::new(proto::CaptureHoldResponse { transfer }))
+        Ok(Response::new(proto::CaptureHoldResponse { transfer, ..Default::default() }))
     }
 
     async fn void_hold(
@@ -95,7 +96,7 @@ impl TransferService for Api {
         let command = Command { request_id, actor: actor(&context), action };
         let order = Order { command, body: Some(body), proof: None };
         let transfer = Some(self.hold_after(order, hold).await.or_status()?);
-        Ok(Response::new(proto::VoidHoldResponse { transfer }))
+        Ok(Response::new(proto::VoidHoldResponse { transfer, ..Default::default() }))
     }
 
     async fn get_transfer(
@@ -107,6 +108,43 @@ impl TransferService for Api {
         let transfer = self.stored_transfer(id).await.or_status()?;
         let transfer = Some(transfer.ok_or(LedgerError::NotFound("transfer")).or_status()?);
         Ok(Response::new(proto::GetTransferResponse { transfer }))
+    }
+
+    async fn batch_create_transfers(
+        &self,
+        _request: Request<proto::BatchCreateTransfersRequest>,
+    ) -> Result<Response<proto::BatchCreateTransfersResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn increment_hold(
+        &self,
+        _request: Request<proto::IncrementHoldRequest>,
+    ) -> Result<Response<proto::IncrementHoldResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn reverse_transfer(
+        &self,
+        _request: Request<proto::ReverseTransferRequest>,
+    ) -> Result<Response<proto::ReverseTransferResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn list_transfers(
+        &self,
+        _request: Request<proto::ListTransfersRequest>,
+    ) -> Result<Response<proto::ListTransfersResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    type StreamTransfersStream = tokio_stream::Empty<Result<proto::StreamTransfersResponse, Status>>;
+
+    async fn stream_transfers(
+        &self,
+        _request: Request<tonic::Streaming<proto::StreamTransfersRequest>>,
+    ) -> Result<Response<Self::StreamTransfersStream>, Status> {
+        Err(Status::unimplemented("not in this build"))
     }
 }
 
@@ -150,17 +188,16 @@ impl Api {
 
     async fn stored_transfer(&self, id: TransferId) -> Result<Option<proto::Transfer>, LedgerError> {
         let shared = &self.0.handle.shared;
+        if let Some(record) = history::transfer(shared, id).await? {
+            let debit = record.debit;
+            let account =
+                self.0.handle.read(move |engine, _| engine.account(debit).map(|it| it.asset)).await?;
+            let asset = account.ok_or(LedgerError::NotFound("account"))?;
+            return Ok(Some(public::transfer(&record, asset)));
+        }
         let shard = shared.shard;
-        let found = shared.db.read(|tx| {
-            Box::pin(async move {
-                if let Some(record) = read::transfer(tx, shard, id).await? {
-                    return Ok(Some(public::transfer(&record)));
-                }
-                let hold = projection::hold_by_id(tx, shard, id).await?;
-                Ok::<_, LedgerError>(hold.as_ref().map(public::hold))
-            })
-        });
-        found.await
+        let hold = shared.db.read(|tx| Box::pin(projection::hold_by_id(tx, shard, id))).await?;
+        Ok(hold.as_ref().map(public::hold))
     }
 }
 
@@ -187,5 +224,6 @@ fn created(answer: &Answer) -> Result<proto::Transfer, LedgerError> {
         reference: order.reference.to_string(),
         expire_time: expires_at.map(timestamp_message),
         position: known.position,
+        ..Default::default()
     })
 }

@@ -148,7 +148,12 @@ impl Items {
     }
 }
 
-fn entry(transfer: &PostedTransfer, account: AccountId, balances: Balances, normal: NormalSide) -> EntryRecord {
+fn entry(
+    transfer: &PostedTransfer,
+    account: AccountId,
+    balances: Balances,
+    normal: NormalSide,
+) -> EntryRecord {
     let debits = transfer.debit == account;
     EntryRecord {
         transfer: transfer.id,

@@ -124,7 +124,10 @@ mod tests {
         assert!(keys.is_sorted());
         assert_eq!(entry_place(&keys[2]), Ok(place(256, 0)));
         let reference = |text| Reference::new(text).unwrap();
-        assert_ne!(reference_key(&reference("a"), place(1, 1))[..2], reference_key(&reference("ab"), place(1, 1))[..2]);
+        assert_ne!(
+            reference_key(&reference("a"), place(1, 1))[..2],
+            reference_key(&reference("ab"), place(1, 1))[..2]
+        );
         assert!(entry_place(&[3, 1]).is_err());
     }
 }

@@ -203,14 +203,22 @@ impl Memory {
     pub(crate) fn request(&self, id: RequestId) -> Option<RequestUse> {
         // Asked for repetitions only: looking through all costs less than a table would.
         self.read(|parts| {
-            parts.each().flat_map(|part| &part.requests).find(|(found, _)| *found == id).map(|(_, used)| *used)
+            parts
+                .each()
+                .flat_map(|part| &part.requests)
+                .find(|(found, _)| *found == id)
+                .map(|(_, used)| *used)
         })
     }
 
     /// Where a transfer is.
     pub(crate) fn transfer(&self, id: TransferId) -> Option<TransferPlace> {
         self.read(|parts| {
-            parts.each().flat_map(|part| &part.transfers).find(|(found, _)| *found == id).map(|(_, place)| *place)
+            parts
+                .each()
+                .flat_map(|part| &part.transfers)
+                .find(|(found, _)| *found == id)
+                .map(|(_, place)| *place)
         })
     }
 
@@ -225,7 +233,8 @@ impl Memory {
     ) -> Found<(Place, EntryRecord)> {
         self.read(|parts| {
             let entries = parts.each().flat_map(|part| part.entries(account).iter().rev());
-            let within = entries.skip_while(|(place, _)| *place >= before).take_while(|(place, _)| *place >= from);
+            let within =
+                entries.skip_while(|(place, _)| *place >= before).take_while(|(place, _)| *place >= from);
             (parts.floor(), within.filter(|(_, entry)| keep(entry)).take(limit).cloned().collect())
         })
     }
@@ -241,7 +250,8 @@ impl Memory {
         self.read(|parts| {
             let older = parts.frozen.as_deref().into_iter().chain(std::iter::once(&parts.fresh));
             let entries = older.flat_map(|part| part.entries(account));
-            let within = entries.skip_while(|(place, _)| *place < from).take_while(|(place, _)| *place < before);
+            let within =
+                entries.skip_while(|(place, _)| *place < from).take_while(|(place, _)| *place < before);
             (parts.floor(), within.take(limit).cloned().collect())
         })
     }

@@ -52,7 +52,11 @@ impl Merge {
 
     /// A run that must be fed before the merge can go on, and the key its next blocks begin after.
     pub(crate) fn hungry(&self) -> Option<(usize, &[u8])> {
-        self.sources.iter().enumerate().find(|(_, source)| source.is_hungry()).map(|(at, source)| (at, &*source.fed))
+        self.sources
+            .iter()
+            .enumerate()
+            .find(|(_, source)| source.is_hungry())
+            .map(|(at, source)| (at, &*source.fed))
     }
 
     /// Gives a run its next blocks; none: it has no more.
@@ -74,7 +78,11 @@ impl Merge {
     /// Goes on until a run is hungry or all are through; what is finished by then.
     pub(crate) fn run(&mut self) -> Result<Vec<Block>, WireError> {
         while !self.sources.iter().any(Source::is_hungry) {
-            let keys = self.sources.iter().enumerate().filter_map(|(at, source)| Some((source.reader.as_ref()?.key(), at)));
+            let keys = self
+                .sources
+                .iter()
+                .enumerate()
+                .filter_map(|(at, source)| Some((source.reader.as_ref()?.key(), at)));
             let Some((_, least)) = keys.min() else {
                 return Ok(self.writer.finish());
             };

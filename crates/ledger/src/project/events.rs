@@ -259,8 +259,7 @@ impl Model {
                 let account = self.accounts.get(&booking.account);
                 let account = &account.ok_or_else(|| misfit(position, booking.account))?.account;
                 let owner = account.owner.filter(|_| booking.matched);
-                let kind =
-                    if booking.matched { "ledger.top_up.settled" } else { "ledger.top_up.unmatched" };
+                let kind = if booking.matched { "ledger.top_up.settled" } else { "ledger.top_up.unmatched" };
                 let after = moved.get(&booking.account);
                 let message = proto::TopUpBooked {
                     top_up: Some(public::top_up(record)),

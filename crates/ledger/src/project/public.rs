@@ -11,11 +11,10 @@ use bursar_types::Asset;
 
 use super::controls;
 use super::events::top_up_id;
-use super::records::{
-    AccountRecord, CardRecord, CardStep, EntryRecord, HoldRecord, PaymentRecord, ProductRecord, TopUpRecord,
-    TransferRecord,
-};
+use super::records::{CardRecord, CardStep, HoldRecord, PaymentRecord, ProductRecord, TopUpRecord};
 use crate::disclosure;
+use crate::history::TransferRecord;
+use crate::index::{EntryRecord, Place};
 
 /// Who reads a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,16 +60,12 @@ pub(crate) fn account(account: &Account) -> proto::Account {
         funding_reference: text(account.funding_reference.as_ref()),
         frozen: account.frozen().is_some(),
         create_time: Some(timestamp_message(account.opened_at)),
+        ..proto::Account::default()
     }
 }
 
-/// An account's row.
-pub(crate) fn account_row(record: &AccountRecord) -> proto::Account {
-    account(&record.account)
-}
-
 /// One side of a transfer.
-pub(crate) fn entry(account_id: String, position: i64, entry: &EntryRecord) -> proto::Entry {
+pub(crate) fn entry(account: &Account, place: Place, entry: &EntryRecord) -> proto::Entry {
     use bursar_ledger_engine::TransferCode as Code;
 
     let kind = match entry.code {
@@ -88,13 +83,13 @@ pub(crate) fn entry(account_id: String, position: i64, entry: &EntryRecord) -> p
     };
     proto::Entry {
         transfer_id: entry.transfer.to_string(),
-        account_id,
-        amount: Some(money(entry.amount, entry.asset)),
+        account_id: account.id.to_string(),
+        amount: Some(money(entry.signed(account.normal), account.asset)),
         posted_after: entry.posted_after,
         r#type: kind.to_owned(),
         cause_id,
         description: entry.description.to_string(),
-        position,
+        position: place.position,
         book_time: Some(timestamp_message(entry.booked_at)),
     }
 }
@@ -277,19 +272,20 @@ pub(crate) fn top_up(record: &TopUpRecord) -> proto::TopUp {
 }
 
 /// A posted transfer.
-pub(crate) fn transfer(record: &TransferRecord) -> proto::Transfer {
-    let transfer = &record.transfer;
+pub(crate) fn transfer(record: &TransferRecord, asset: Asset) -> proto::Transfer {
+    let entry = &record.entry;
     proto::Transfer {
-        transfer_id: transfer.id.to_string(),
-        debit_account_id: transfer.debit.to_string(),
-        credit_account_id: transfer.credit.to_string(),
-        amount: Some(money(transfer.amount.minor_units, transfer.amount.asset)),
+        transfer_id: entry.transfer.to_string(),
+        debit_account_id: record.debit.to_string(),
+        credit_account_id: entry.counterparty.to_string(),
+        amount: Some(money(entry.amount, asset)),
         state: proto::TransferState::Posted.into(),
-        captured: transfer.amount.minor_units,
+        captured: entry.amount,
         held: 0,
-        reference: transfer.reference.to_string(),
+        reference: entry.reference.to_string(),
         expire_time: None,
-        position: record.position,
+        position: record.position(),
+        ..proto::Transfer::default()
     }
 }
 
@@ -315,6 +311,7 @@ pub(crate) fn hold(record: &HoldRecord) -> proto::Transfer {
         reference: hold.reference.to_string(),
         expire_time: hold.expires_at.filter(|_| record.outstanding > 0).map(timestamp_message),
         position: record.placed,
+        ..proto::Transfer::default()
     }
 }
 

@@ -1,8 +1,8 @@
 //! What one row of a projection holds besides its key: the engine's value, with the positions only the journal knows.
 
 use bursar_ledger_engine::{
-    Account, BankBooking, Card, CardTransition, Control, Hold, HoldChange, Payment, ProductVersion, Reference,
-    Sums,
+    Account, BankBooking, Card, CardTransition, Control, Hold, HoldChange, Payment, ProductVersion,
+    Reference, Sums,
 };
 
 use crate::wire::message;

@@ -87,9 +87,7 @@ pub(crate) async fn add(db: &Db, shard: ProgramId, run: &Run) -> Result<bool, Db
     db.write_at(Isolation::ReadCommitted, |tx| {
         Box::pin(async move {
             let moved = tx
-                .query(
-                    "UPDATE projection SET index_sequence = $2 WHERE shard = $1 AND index_sequence = $3",
-                )
+                .query("UPDATE projection SET index_sequence = $2 WHERE shard = $1 AND index_sequence = $3")
                 .bind_id(shard)
                 .bind(run.last_sequence)
                 .bind(run.first_sequence - 1)
@@ -109,12 +107,7 @@ pub(crate) async fn add(db: &Db, shard: ProgramId, run: &Run) -> Result<bool, Db
 ///
 /// # Errors
 /// [`LedgerError::NotOwner`], and nothing is changed, if they are not all there: another owner merged them.
-pub(crate) async fn replace(
-    db: &Db,
-    shard: ProgramId,
-    run: &Run,
-    merged: &[Run],
-) -> Result<(), LedgerError> {
+pub(crate) async fn replace(db: &Db, shard: ProgramId, run: &Run, merged: &[Run]) -> Result<(), LedgerError> {
     db.write_at(Isolation::ReadCommitted, |tx| {
         Box::pin(async move {
             for old in merged {
@@ -137,9 +130,8 @@ pub(crate) async fn replace(
 /// Removes the blocks of a run that is not a run any more, a few at a time.
 pub(crate) async fn remove_blocks(db: &Db, shard: ProgramId, run: i64) -> Result<(), DbError> {
     loop {
-        let some = db.read(|tx| {
-            Box::pin(async move { keys_after(tx, shard, run, &[], BLOCKS_WRITTEN).await })
-        });
+        let some =
+            db.read(|tx| Box::pin(async move { keys_after(tx, shard, run, &[], BLOCKS_WRITTEN).await }));
         let Some(last) = some.await?.pop() else { return Ok(()) };
         let last = &last;
         db.write_as(Isolation::ReadCommitted, Durability::Deferred, |tx| {

@@ -256,7 +256,8 @@ pub(crate) async fn events(
         let before = found.len();
         for (first, chunk) in chunks {
             let placed = (first..).zip(chunk.events).filter(|(position, _)| *position > from);
-            found.extend(placed.take(limit - found.len()).map(|(position, event)| event.row(shard, position)));
+            found
+                .extend(placed.take(limit - found.len()).map(|(position, event)| event.row(shard, position)));
         }
         if found.len() == before {
             break;

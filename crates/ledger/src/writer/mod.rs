@@ -23,7 +23,7 @@ pub(crate) use handle::{Handle, Shared};
 #[cfg(test)]
 pub(crate) use owner::JournalStore;
 pub(crate) use owner::{SqlJournal, own};
-pub(crate) use shard::replay;
+pub(crate) use shard::{decode, redo};
 
 /// A command on its way to the writer.
 #[derive(Clone, Debug)]

@@ -219,20 +219,35 @@ impl Shard {
 
 /// Decides the commands of a row again: their effects, if each has the outcome that the journal holds.
 pub(crate) fn replay(engine: &mut Engine, row: &Row) -> Result<(Entry, Batch), LedgerError> {
-    let damaged = |what: String| LedgerError::Damaged(format!("journal row {}: {what}", row.sequence));
-    let entry = Entry::decode(&row.entry).map_err(|error| damaged(error.to_string()))?;
+    let entry = decode(row)?;
+    let batch = redo(engine, row, &entry)?;
+    Ok((entry, batch))
+}
+
+fn damaged(row: &Row, what: impl std::fmt::Display) -> LedgerError {
+    LedgerError::Damaged(format!("journal row {}: {what}", row.sequence))
+}
+
+/// The commands of a row.
+pub(crate) fn decode(row: &Row) -> Result<Entry, LedgerError> {
+    let entry = Entry::decode(&row.entry).map_err(|error| damaged(row, error))?;
     if i64::try_from(entry.records.len()).ok() != Some(row.count) {
-        return Err(damaged(format!("holds {} commands, not {}", entry.records.len(), row.count)));
+        return Err(damaged(row, format_args!("holds {} commands, not {}", entry.records.len(), row.count)));
     }
+    Ok(entry)
+}
+
+/// Decides the commands `entry` of a row again.
+pub(crate) fn redo(engine: &mut Engine, row: &Row, entry: &Entry) -> Result<Batch, LedgerError> {
     let mut steps = Vec::with_capacity(entry.records.len());
     for (position, record) in (row.first_position..).zip(&entry.records) {
         let Applied { outcome, effects } = engine.apply(row.time, &record.command);
         if outcome != record.outcome {
-            return Err(damaged(format!("position {position} is now decided otherwise than it was")));
+            let what = format_args!("position {position} is now decided otherwise than it was");
+            return Err(damaged(row, what));
         }
         let request = record.body.as_ref().map(|_| record.command.request_id);
         steps.push(Step::new(position, request, &outcome, effects));
     }
-    let batch = Batch { sequence: row.sequence, time: row.time, steps };
-    Ok((entry, batch))
+    Ok(Batch { sequence: row.sequence, time: row.time, steps })
 }
