@@ -33,6 +33,7 @@ pub fn spec() -> Spec<Config> {
 
 async fn start(chassis: Chassis, config: Config) -> Result<Parts, StartError> {
     let program = config.program()?;
+    store::tune(&chassis.db).await;
     let peers =
         GrpcPeers { identity: chassis.peer(Identity::Identity)?, vault: chassis.peer(Identity::Vault)? };
     let events = EventServiceClient::new(peers.identity.clone());

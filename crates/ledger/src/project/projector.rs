@@ -22,11 +22,17 @@ const KEPT_ROWS_MAX: usize = 200_000;
 pub(crate) struct Reached {
     progress: watch::Sender<(i64, i64)>,
     event_head: watch::Sender<i64>,
+    /// Row of the journal that a start has to bring them to before events are told.
+    target: watch::Sender<i64>,
 }
 
 impl Default for Reached {
     fn default() -> Self {
-        Self { progress: watch::Sender::new((0, 0)), event_head: watch::Sender::new(0) }
+        Self {
+            progress: watch::Sender::new((0, 0)),
+            event_head: watch::Sender::new(0),
+            target: watch::Sender::new(0),
+        }
     }
 }
 
@@ -59,6 +65,28 @@ impl Reached {
     pub(crate) async fn wait_for(&self, position: i64) {
         // The sender lives as long as self, so this cannot fail.
         let _ = self.progress.subscribe().wait_for(|at| at.1 >= position).await;
+    }
+
+    /// From now on they have not caught up before row `sequence` of the journal is in them. A loss of power may have taken
+    /// some of them back, and a reader that knows more events than there are would take that for a loss of data.
+    pub(crate) fn catch_up_to(&self, sequence: i64) {
+        self.target.send_replace(sequence);
+    }
+
+    /// Waits until they have caught up. Bound it with the call's deadline.
+    pub(crate) async fn caught_up(&self) {
+        let (mut target, mut progress) = (self.target.subscribe(), self.progress.subscribe());
+        loop {
+            let wanted = *target.borrow_and_update();
+            if progress.borrow_and_update().0 >= wanted {
+                return;
+            }
+            // The senders live as long as self, so neither can fail.
+            tokio::select! {
+                _ = target.changed() => {}
+                _ = progress.changed() => {}
+            }
+        }
     }
 
     /// The last position of the event log.

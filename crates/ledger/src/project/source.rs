@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bursar_proto::event::v1::Event;
 use bursar_service::db::{Db, DbError};
+use bursar_service::deadline::Deadline;
 use bursar_service::events::{Bounds, EventSource};
 use bursar_service::parse::timestamp_message;
 use bursar_types::id::ProgramId;
@@ -39,6 +40,18 @@ fn unreadable(error: LedgerError) -> DbError {
 impl EventSource for JournalEvents {
     fn bounds(&self) -> BoxFuture<'_, Result<Bounds, DbError>> {
         Box::pin(async move {
+            let caught_up = self.reached.caught_up();
+            let in_time = match Deadline::current() {
+                Some(deadline) => tokio::time::timeout_at(deadline.instant(), caught_up).await.is_ok(),
+                None => {
+                    caught_up.await;
+                    true
+                }
+            };
+            if !in_time {
+                let what = "the event log is being brought up to the journal".to_owned();
+                return Err(DbError::Unavailable { what });
+            }
             let shard = self.shard;
             let progress = self.db.read(|tx| Box::pin(projection::read_progress(tx, shard))).await?;
             Ok(Bounds { epoch: progress.event_epoch, pruned: 0, head: progress.event_position })

@@ -9,5 +9,7 @@ pub(crate) mod journal;
 pub(crate) mod lease;
 pub(crate) mod projection;
 pub(crate) mod read;
+mod tune;
 
 pub(crate) use schema::MIGRATIONS;
+pub(crate) use tune::tune;

@@ -2,6 +2,7 @@
 
 mod books;
 mod cards;
+mod index;
 mod money;
 mod ownership;
 mod payments;

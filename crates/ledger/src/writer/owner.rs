@@ -95,6 +95,8 @@ async fn once(
     tasks.spawn(renew(Arc::clone(shared), lease, valid));
     let worked = work(shared, store, lease, &mut tasks, valid_until, stop).await;
     tasks.shutdown().await;
+    // Whoever owns the shard next brings the projections up to the journal.
+    shared.reached.catch_up_to(0);
     if worked.is_ok() {
         lease::release(&shared.db, shared.shard, lease.epoch).await?;
     }
@@ -114,6 +116,7 @@ async fn work(
     let progress = projection::progress(&shared.db, shared.shard, "").await?;
     shared.reached.move_to(progress.sequence, progress.position, progress.event_position);
     shared.index.reset();
+    shared.reached.catch_up_to(i64::MAX);
     let keeper = Keeper::new(Arc::clone(shared), lease.epoch);
     tasks.spawn(keeper.clone().write_runs());
     tasks.spawn(keeper.clone().merge_runs());
@@ -128,6 +131,7 @@ async fn work(
         ended = tasks.join_next() => return Err(ended_early(ended)),
         ended = projecting_task.join_next() => return Err(ended_early(ended)),
     };
+    shared.reached.catch_up_to(head.sequence);
     tracing::info!(
         position = head.position,
         sequence = head.sequence,
