@@ -11,7 +11,7 @@ use bursar_types::id::{AccountId, TransferId};
 
 use crate::error::LedgerError;
 use crate::index::{
-    Block, BlockReader, EntryRecord, Place, RequestUse, TransferPlace, entry_bounds, entry_place,
+    Block, BlockReader, EntryRecord, Place, RequestUse, Side, TransferPlace, entry_bounds, entry_place,
     reference_bounds, request_key, transfer_key, transfer_of,
 };
 use crate::journal::{Record, Row};
@@ -44,13 +44,24 @@ pub(crate) struct Used {
 pub(crate) struct TransferRecord {
     /// The account it debits.
     pub(crate) debit: AccountId,
+    /// The account it credits.
+    pub(crate) credit: AccountId,
     /// Where it is in the journal.
     pub(crate) place: Place,
-    /// The debited account's entry.
+    /// The entry of one of the two.
     pub(crate) entry: EntryRecord,
 }
 
 impl TransferRecord {
+    /// The transfer that an entry of `account` belongs to.
+    pub(crate) fn of(account: AccountId, place: Place, entry: EntryRecord) -> Self {
+        let (debit, credit) = match entry.side {
+            Side::Debit => (account, entry.counterparty),
+            Side::Credit => (entry.counterparty, account),
+        };
+        Self { debit, credit, place, entry }
+    }
+
     /// Position of the command that posted it.
     pub(crate) fn position(&self) -> i64 {
         self.place.position
@@ -133,7 +144,7 @@ pub(crate) async fn transfer(shared: &Shared, id: TransferId) -> Result<Option<T
     let entries = entries_back(shared, debit, place, after, 1, &|_| true).await?;
     let found = entries.into_iter().next();
     let (_, entry) = found.ok_or_else(|| LedgerError::Damaged(format!("{id} has no entry on {debit}")))?;
-    Ok(Some(TransferRecord { debit, place, entry }))
+    Ok(Some(TransferRecord::of(debit, place, entry)))
 }
 
 /// Whether a list takes an entry.

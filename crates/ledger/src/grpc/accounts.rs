@@ -13,8 +13,6 @@ use tonic::{Request, Response, Status};
 use super::{Api, actor, listed_customer, own};
 use crate::derive;
 use crate::error::LedgerError;
-use crate::history;
-use crate::index::Place;
 use crate::journal::Body;
 use crate::project::public;
 use crate::store::projection;
@@ -102,22 +100,7 @@ impl AccountService for Api {
         request: Request<proto::ListEntriesRequest>,
     ) -> Result<Response<proto::ListEntriesResponse>, Status> {
         let context = CallContext::of(&request).clone();
-        let message = request.into_inner();
-        let id: AccountId = parse::id("account_id", &message.account_id).or_status()?;
-        let wanted =
-            parse::number("at_least_position", message.at_least_position, 0..=i64::MAX).or_status()?;
-        let query = format!("ListEntries {id}");
-        let page = Page::<(i64, u32)>::parse(message.page_size, &message.page_token, &query).or_status()?;
-        let (account, position) = self.account(&context, id).await.or_status()?;
-        self.0.handle.projected(position.max(wanted)).await.or_status()?;
-        let after = page.after().map(|(position, ordinal)| Place { position: *position, ordinal: *ordinal });
-        let (before, limit) = (after.unwrap_or(Place::END), usize::try_from(page.limit()).unwrap_or(0));
-        let shared = &self.0.handle.shared;
-        let rows =
-            history::entries_back(shared, id, Place::START, before, limit, &|_| true).await.or_status()?;
-        let (rows, next_page_token) = page.finish(rows, |(place, _)| (place.position, place.ordinal));
-        let entries = rows.iter().map(|(place, entry)| public::entry(&account, *place, entry)).collect();
-        Ok(Response::new(proto::ListEntriesResponse { entries, next_page_token }))
+        self.entries_page(&context, request.into_inner()).await.map(Response::new)
     }
 
     async fn create_account(
@@ -157,16 +140,18 @@ impl AccountService for Api {
 
     async fn get_balance(
         &self,
-        _request: Request<proto::GetBalanceRequest>,
+        request: Request<proto::GetBalanceRequest>,
     ) -> Result<Response<proto::GetBalanceResponse>, Status> {
-        Err(Status::unimplemented("not in this build"))
+        let context = CallContext::of(&request).clone();
+        self.balance(&context, request.into_inner()).await.map(Response::new)
     }
 
     async fn get_statement(
         &self,
-        _request: Request<proto::GetStatementRequest>,
+        request: Request<proto::GetStatementRequest>,
     ) -> Result<Response<proto::GetStatementResponse>, Status> {
-        Err(Status::unimplemented("not in this build"))
+        let context = CallContext::of(&request).clone();
+        self.statement(&context, request.into_inner()).await.map(Response::new)
     }
 }
 

@@ -6,6 +6,7 @@ mod cards;
 mod payments;
 mod peers;
 mod products;
+mod reads;
 mod stream;
 mod top_ups;
 mod transfers;

@@ -133,9 +133,9 @@ impl TransferService for Api {
 
     async fn list_transfers(
         &self,
-        _request: Request<proto::ListTransfersRequest>,
+        request: Request<proto::ListTransfersRequest>,
     ) -> Result<Response<proto::ListTransfersResponse>, Status> {
-        Err(Status::unimplemented("not in this build"))
+        self.transfers_page(request.into_inner()).await.map(Response::new)
     }
 
     type StreamTransfersStream = tokio_stream::Empty<Result<proto::StreamTransfersResponse, Status>>;
@@ -189,11 +189,7 @@ impl Api {
     async fn stored_transfer(&self, id: TransferId) -> Result<Option<proto::Transfer>, LedgerError> {
         let shared = &self.0.handle.shared;
         if let Some(record) = history::transfer(shared, id).await? {
-            let debit = record.debit;
-            let account =
-                self.0.handle.read(move |engine, _| engine.account(debit).map(|it| it.asset)).await?;
-            let asset = account.ok_or(LedgerError::NotFound("account"))?;
-            return Ok(Some(public::transfer(&record, asset)));
+            return Ok(self.told(vec![record]).await?.pop());
         }
         let shard = shared.shard;
         let hold = shared.db.read(|tx| Box::pin(projection::hold_by_id(tx, shard, id))).await?;

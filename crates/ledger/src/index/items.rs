@@ -139,13 +139,6 @@ impl Items {
     pub(crate) fn len(&self) -> usize {
         self.requests.len() + self.transfers.len() + self.entries.len() + self.references.len()
     }
-
-    pub(crate) fn clear(&mut self) {
-        self.requests.clear();
-        self.transfers.clear();
-        self.entries.clear();
-        self.references.clear();
-    }
 }
 
 fn entry(

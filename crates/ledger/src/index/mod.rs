@@ -26,7 +26,7 @@ mod value;
 #[cfg(test)]
 pub(crate) use block::BlockWriter;
 pub(crate) use block::{Block, BlockReader};
-pub(crate) use items::{EntryRecord, Items, Place, RequestUse, TransferPlace, each_item};
+pub(crate) use items::{EntryRecord, Items, Place, RequestUse, Side, TransferPlace, each_item};
 pub(crate) use keys::{Kind, entry_bounds, entry_place, reference_bounds, request_key, transfer_key};
 pub(crate) use memory::{Memory, Part};
 pub(crate) use merge::Merge;

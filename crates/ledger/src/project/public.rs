@@ -2,12 +2,13 @@
 
 use bursar_ledger_engine::{
     Account, AccountCode, Card, CardStatus, Cause, Channel, CloseReason, ElementKind, PaymentStatus, Role,
-    Verdict,
+    TransferCode, Verdict,
 };
 use bursar_proto::common::v1::Money;
 use bursar_proto::ledger::v1 as proto;
 use bursar_service::parse::timestamp_message;
 use bursar_types::Asset;
+use bursar_types::id::TransferId;
 
 use super::controls;
 use super::events::top_up_id;
@@ -64,18 +65,21 @@ pub(crate) fn account(account: &Account) -> proto::Account {
     }
 }
 
+/// What kind of movement it was, as entries and transfers tell it.
+pub(crate) fn transfer_type(code: TransferCode) -> &'static str {
+    match code {
+        TransferCode::TOP_UP => "top_up",
+        TransferCode::CARD_PAYMENT | TransferCode::SHORTFALL => "payment",
+        TransferCode::CARD_REFUND => "refund",
+        TransferCode::FEE => "fee",
+        TransferCode::REVERSAL => "reversal",
+        _ => "transfer",
+    }
+}
+
 /// One side of a transfer.
 pub(crate) fn entry(account: &Account, place: Place, entry: &EntryRecord) -> proto::Entry {
-    use bursar_ledger_engine::TransferCode as Code;
-
-    let kind = match entry.code {
-        Code::TOP_UP => "top_up",
-        Code::CARD_PAYMENT | Code::SHORTFALL => "payment",
-        Code::CARD_REFUND => "refund",
-        Code::FEE => "fee",
-        Code::REVERSAL => "reversal",
-        _ => "transfer",
-    };
+    let kind = transfer_type(entry.code);
     let cause_id = match entry.cause {
         Cause::Payment(payment) | Cause::PaymentCapture { payment, .. } => payment.to_string(),
         Cause::BankCredit => top_up_id(entry.transfer).to_string(),
@@ -272,12 +276,16 @@ pub(crate) fn top_up(record: &TopUpRecord) -> proto::TopUp {
 }
 
 /// A posted transfer.
-pub(crate) fn transfer(record: &TransferRecord, asset: Asset) -> proto::Transfer {
+pub(crate) fn transfer(
+    record: &TransferRecord,
+    asset: Asset,
+    reversed_by: Option<TransferId>,
+) -> proto::Transfer {
     let entry = &record.entry;
     proto::Transfer {
         transfer_id: entry.transfer.to_string(),
         debit_account_id: record.debit.to_string(),
-        credit_account_id: entry.counterparty.to_string(),
+        credit_account_id: record.credit.to_string(),
         amount: Some(money(entry.amount, asset)),
         state: proto::TransferState::Posted.into(),
         captured: entry.amount,
@@ -285,6 +293,7 @@ pub(crate) fn transfer(record: &TransferRecord, asset: Asset) -> proto::Transfer
         reference: entry.reference.to_string(),
         expire_time: None,
         position: record.position(),
+        reversed_by_transfer_id: text(reversed_by),
         ..proto::Transfer::default()
     }
 }

@@ -1,8 +1,11 @@
 //! Queries on the projections.
 
+use std::collections::HashMap;
+
 use bursar_service::db::{Cell, Db, Row, Tx};
 use bursar_types::id::{CardId, CustomerId, PaymentId, ProgramId, TransferId};
 
+use super::projection::among;
 use crate::error::LedgerError;
 use crate::journal::whole;
 use crate::project::{CardRecord, EventChunk, EventRow, PaymentRecord, ProductRecord, TopUpRecord};
@@ -150,21 +153,17 @@ pub(crate) async fn payments(
     .await
 }
 
-/// Which transfer reversed a transfer.
+/// Which transfers reversed some of `originals`.
 pub(crate) async fn reversed_by(
     db: &Db,
     shard: ProgramId,
-    original: TransferId,
-) -> Result<Option<TransferId>, LedgerError> {
+    originals: &[TransferId],
+) -> Result<HashMap<TransferId, TransferId>, LedgerError> {
     db.read(|tx| {
         Box::pin(async move {
-            let row = tx
-                .query("SELECT reversed_by FROM reversal WHERE shard = $1 AND original = $2")
-                .bind_id(shard)
-                .bind_id(original)
-                .fetch_optional()
-                .await?;
-            row.map(|row| Ok(row.id("reversed_by")?)).transpose()
+            let select = "SELECT original, reversed_by FROM reversal WHERE shard = $1 AND original IN";
+            let rows = among(tx, select, shard, originals).await?;
+            rows.iter().map(|row| Ok((row.id("original")?, row.id("reversed_by")?))).collect()
         })
     })
     .await

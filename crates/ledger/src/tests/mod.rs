@@ -6,5 +6,6 @@ mod index;
 mod money;
 mod ownership;
 mod payments;
+mod reads;
 mod streams;
 mod world;

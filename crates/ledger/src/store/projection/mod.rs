@@ -81,7 +81,7 @@ pub(crate) async fn read_progress(tx: &mut Tx<'_>, shard: ProgramId) -> Result<P
 }
 
 /// The rows of `columns` in `table` whose `key` is one of `keys`.
-async fn among(
+pub(super) async fn among(
     tx: &mut Tx<'_>,
     select: &str,
     shard: ProgramId,
