@@ -33,6 +33,8 @@ pub enum Effect {
         account: AccountId,
         /// Its sums.
         balances: Balances,
+        /// Its normal side, so that whoever tells its balance need not know the account.
+        normal: NormalSide,
     },
 
     /// A transfer was posted.

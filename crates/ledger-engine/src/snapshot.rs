@@ -69,7 +69,7 @@ impl Snapshot {
             Effect::AccountOpened(account) | Effect::AccountChanged(account) => {
                 put(&mut self.accounts, (**account).clone(), |a| a.id);
             }
-            Effect::BalanceMoved { account, balances } => {
+            Effect::BalanceMoved { account, balances, .. } => {
                 if let Some(account) = find(&mut self.accounts, account, |a| a.id) {
                     account.balances = *balances;
                 }

@@ -156,7 +156,7 @@ impl<'a> Step<'a> {
         }
         self.undo.push(Undo::Balances(id, account.balances));
         account.balances = next;
-        self.effects.push(Effect::BalanceMoved { account: id, balances: next });
+        self.effects.push(Effect::BalanceMoved { account: id, balances: next, normal: account.normal });
         Ok(())
     }
 

@@ -157,7 +157,7 @@ impl Model {
                     pending.told.push(Told::Account(id));
                 }
             }
-            Effect::BalanceMoved { account, balances } => {
+            Effect::BalanceMoved { account, balances, .. } => {
                 self.balance_moved(position, *account, *balances, pending)?;
             }
             Effect::TransferPosted(transfer) => self.transfer_posted(position, transfer, pending),
