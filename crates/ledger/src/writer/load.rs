@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 
 use super::filter::Filter;
 use super::handle::Shared;
+use super::queue::Queue;
 use super::shard::{Checkpoint, Shard};
 use super::{Request, owner};
 use crate::error::LedgerError;
@@ -74,7 +75,7 @@ async fn begin(shared: &Shared, progress: &Progress, filter: Filter) -> Result<(
 }
 
 /// Teaches the filter all request ids of the past. Those of the tail it learns by itself.
-pub(super) async fn teach(shared: &Shared, queue: &mpsc::Sender<Request>) -> Result<(), LedgerError> {
+pub(super) async fn teach(shared: &Shared, queue: &Queue) -> Result<(), LedgerError> {
     let mut after = vec![0_u8; 16];
     loop {
         let ids = read::request_ids(&shared.db, shared.shard, &after, IDS_PAGE).await?;
@@ -86,7 +87,7 @@ pub(super) async fn teach(shared: &Shared, queue: &mpsc::Sender<Request>) -> Res
             .into_iter()
             .map(|bytes| bursar_types::RequestId::from_uuid(bursar_types::id::Uuid::from_bytes(bytes)))
             .collect();
-        if queue.send(Request::Learn(ids, done)).await.is_err() || done {
+        if queue.send_patiently(Request::Learn(ids, done)).await.is_err() || done {
             return Ok(());
         }
     }
