@@ -9,6 +9,7 @@
 
 mod config;
 mod customers;
+mod day;
 mod derive;
 mod disclosure;
 mod error;

@@ -1,7 +1,7 @@
 //! AccountService.
 
 use bursar_ledger_engine::{
-    AccountCode, Action, BalanceLimit, Command, NormalSide, OpenAccount, Reference, RefusalReason,
+    AccountCode, Action, BalanceLimit, Command, Metadata, NormalSide, OpenAccount, Reference, RefusalReason,
 };
 use bursar_proto::ledger::v1 as proto;
 use bursar_proto::ledger::v1::account_service_server::AccountService;
@@ -10,13 +10,14 @@ use bursar_service::{CallContext, Invalid, OrStatus as _, parse};
 use bursar_types::id::{AccountId, CustomerId};
 use tonic::{Request, Response, Status};
 
-use super::{Api, actor, listed_customer, own};
+use super::account_changes::{close_order, freeze_order, limit_order, unfreeze_order};
+use super::{Api, Caller, actor, listed_customer, own, reader};
 use crate::derive;
 use crate::error::LedgerError;
 use crate::journal::Body;
-use crate::project::public;
+use crate::project::public::{self, Reader};
 use crate::store::{projection, read};
-use crate::writer::Order;
+use crate::writer::{Answer, Order};
 
 #[tonic::async_trait]
 impl AccountService for Api {
@@ -43,6 +44,7 @@ impl AccountService for Api {
             owner: Some(customer),
             funding_reference: Some(derive::funding_reference(account)),
             reference: Reference::default(),
+            metadata: Metadata::default(),
         };
         let action = Action::OpenAccount(Box::new(open));
         let command = Command { request_id, actor: actor(&context), action };
@@ -64,7 +66,7 @@ impl AccountService for Api {
         if position < wanted {
             return Err(LedgerError::NotYet { wanted, reached: position }).or_status();
         }
-        let account = Some(public::account(&account));
+        let account = Some(public::account(&account, reader(&context)));
         Ok(Response::new(proto::GetAccountResponse { account, position }))
     }
 
@@ -81,15 +83,78 @@ impl AccountService for Api {
         let page = Page::<String>::parse(message.page_size, &message.page_token, &query).or_status()?;
         // Everything acknowledged before this call is in what is read.
         self.0.handle.settled(0).await.or_status()?;
-        let (db, shard) = (&self.0.handle.shared.db, self.0.handle.shared.shard);
+        let (db, shard, reader) = (&self.0.handle.shared.db, self.0.handle.shared.shard, reader(&context));
         let rows = db.read(|tx| {
             let (owner, page) = (owner.clone(), &page);
             Box::pin(projection::accounts(tx, shard, owner, page.after(), page.limit()))
         });
         let rows = rows.await.or_status()?;
         let (rows, next_page_token) = page.finish(rows, |record| record.account.id.to_string());
-        let accounts = rows.iter().map(public::account_row).collect();
+        let accounts = rows.iter().map(|row| public::account_row(row, reader)).collect();
         Ok(Response::new(proto::ListAccountsResponse { accounts, next_page_token }))
+    }
+
+    async fn create_account(
+        &self,
+        request: Request<proto::CreateAccountRequest>,
+    ) -> Result<Response<proto::CreateAccountResponse>, Status> {
+        let caller = Caller::of(CallContext::of(&request));
+        let (account, position) = self.create(&caller, request.get_ref()).await.or_status()?;
+        Ok(Response::new(proto::CreateAccountResponse { account: Some(account), position }))
+    }
+
+    async fn set_balance_limit(
+        &self,
+        request: Request<proto::SetBalanceLimitRequest>,
+    ) -> Result<Response<proto::SetBalanceLimitResponse>, Status> {
+        let caller = Caller::of(CallContext::of(&request));
+        let order = limit_order(&caller, request.get_ref()).or_status()?;
+        let (account, position) = self.changed(order).await.or_status()?;
+        Ok(Response::new(proto::SetBalanceLimitResponse { account: Some(account), position }))
+    }
+
+    async fn freeze_account(
+        &self,
+        request: Request<proto::FreezeAccountRequest>,
+    ) -> Result<Response<proto::FreezeAccountResponse>, Status> {
+        let caller = Caller::of(CallContext::of(&request));
+        let order = freeze_order(&caller, request.get_ref()).or_status()?;
+        let (account, position) = self.changed(order).await.or_status()?;
+        Ok(Response::new(proto::FreezeAccountResponse { account: Some(account), position }))
+    }
+
+    async fn unfreeze_account(
+        &self,
+        request: Request<proto::UnfreezeAccountRequest>,
+    ) -> Result<Response<proto::UnfreezeAccountResponse>, Status> {
+        let caller = Caller::of(CallContext::of(&request));
+        let order = unfreeze_order(&caller, request.get_ref()).or_status()?;
+        let (account, position) = self.changed(order).await.or_status()?;
+        Ok(Response::new(proto::UnfreezeAccountResponse { account: Some(account), position }))
+    }
+
+    async fn close_account(
+        &self,
+        request: Request<proto::CloseAccountRequest>,
+    ) -> Result<Response<proto::CloseAccountResponse>, Status> {
+        let caller = Caller::of(CallContext::of(&request));
+        let order = close_order(&caller, request.get_ref()).or_status()?;
+        let (account, position) = self.changed(order).await.or_status()?;
+        Ok(Response::new(proto::CloseAccountResponse { account: Some(account), position }))
+    }
+
+    async fn get_balance(
+        &self,
+        _request: Request<proto::GetBalanceRequest>,
+    ) -> Result<Response<proto::GetBalanceResponse>, Status> {
+        Err(Status::unimplemented("GetBalance"))
+    }
+
+    async fn get_statement(
+        &self,
+        _request: Request<proto::GetStatementRequest>,
+    ) -> Result<Response<proto::GetStatementResponse>, Status> {
+        Err(Status::unimplemented("GetStatement"))
     }
 
     async fn list_entries(
@@ -130,25 +195,7 @@ impl Api {
             }
             other => other?,
         };
-        let Action::OpenAccount(open) = &answer.known.command.action else {
-            return Err(LedgerError::Internal("an account was opened by another command".into()));
-        };
-        // As it was right after it was opened, also for a repeated request.
-        let account = bursar_ledger_engine::Account {
-            id: open.account,
-            asset: open.asset,
-            normal: open.normal,
-            limit: open.limit,
-            code: open.code,
-            owner: open.owner,
-            funding_reference: open.funding_reference.clone(),
-            reference: open.reference.clone(),
-            opened_at: answer.known.time,
-            freezes: Vec::new(),
-            closed_at: None,
-            balances: bursar_ledger_engine::Balances::default(),
-        };
-        Ok((public::account(&account), answer.known.position))
+        opened(&answer, Reader::Customer)
     }
 
     /// An account from memory that the caller may see, with the position it is of.
@@ -163,4 +210,27 @@ impl Api {
         own(context, account.owner)?;
         Ok((account, position))
     }
+}
+
+/// The account as it was right after it was opened, also for a repeated request: an opening tells all of it.
+pub(super) fn opened(answer: &Answer, reader: Reader) -> Result<(proto::Account, i64), LedgerError> {
+    let Action::OpenAccount(open) = &answer.known.command.action else {
+        return Err(LedgerError::Internal("an account was opened by another command".into()));
+    };
+    let account = bursar_ledger_engine::Account {
+        id: open.account,
+        asset: open.asset,
+        normal: open.normal,
+        limit: open.limit,
+        code: open.code,
+        owner: open.owner,
+        funding_reference: open.funding_reference.clone(),
+        reference: open.reference.clone(),
+        metadata: open.metadata.clone(),
+        opened_at: answer.known.time,
+        freezes: Vec::new(),
+        closed_at: None,
+        balances: bursar_ledger_engine::Balances::default(),
+    };
+    Ok((public::account(&account, reader), answer.known.position))
 }

@@ -8,5 +8,6 @@ pub(crate) mod journal;
 pub(crate) mod lease;
 pub(crate) mod projection;
 pub(crate) mod read;
+pub(crate) mod reversal;
 
 pub(crate) use schema::MIGRATIONS;
