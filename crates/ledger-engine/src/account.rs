@@ -3,7 +3,7 @@
 use bursar_types::id::{AccountId, CustomerId};
 use bursar_types::{Asset, Timestamp};
 
-use crate::{FreezeHolder, Note, Reference};
+use crate::{FreezeHolder, Metadata, Note, Reference};
 
 /// The side on which an account's balance normally lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -156,6 +156,8 @@ pub struct Account {
     pub funding_reference: Option<Reference>,
     /// A reference of the opener's.
     pub reference: Reference,
+    /// What the opener keeps with it.
+    pub metadata: Metadata,
     /// When it was opened.
     pub opened_at: Timestamp,
     /// Freezes in force, sorted by holder.
@@ -211,4 +213,6 @@ pub struct OpenAccount {
     pub funding_reference: Option<Reference>,
     /// A reference of the opener's.
     pub reference: Reference,
+    /// What the opener keeps with it.
+    pub metadata: Metadata,
 }

@@ -10,6 +10,7 @@
 
 mod config;
 mod customers;
+mod day;
 mod derive;
 mod disclosure;
 mod error;

@@ -32,6 +32,41 @@ impl BooksService for Api {
         Ok(Response::new(proto::GetTrialBalanceResponse { lines: lines.collect(), balanced, position }))
     }
 
+    async fn list_invariants(
+        &self,
+        _request: Request<proto::ListInvariantsRequest>,
+    ) -> Result<Response<proto::ListInvariantsResponse>, Status> {
+        Err(Status::unimplemented("ListInvariants"))
+    }
+
+    async fn get_checkpoint(
+        &self,
+        _request: Request<proto::GetCheckpointRequest>,
+    ) -> Result<Response<proto::GetCheckpointResponse>, Status> {
+        Err(Status::unimplemented("GetCheckpoint"))
+    }
+
+    async fn get_inclusion_proof(
+        &self,
+        _request: Request<proto::GetInclusionProofRequest>,
+    ) -> Result<Response<proto::GetInclusionProofResponse>, Status> {
+        Err(Status::unimplemented("GetInclusionProof"))
+    }
+
+    async fn get_consistency_proof(
+        &self,
+        _request: Request<proto::GetConsistencyProofRequest>,
+    ) -> Result<Response<proto::GetConsistencyProofResponse>, Status> {
+        Err(Status::unimplemented("GetConsistencyProof"))
+    }
+
+    async fn get_receipt(
+        &self,
+        _request: Request<proto::GetReceiptRequest>,
+    ) -> Result<Response<proto::GetReceiptResponse>, Status> {
+        Err(Status::unimplemented("GetReceipt"))
+    }
+
     type VerifyJournalStream =
         Pin<Box<dyn Stream<Item = Result<proto::VerifyJournalResponse, Status>> + Send>>;
 
@@ -47,41 +82,6 @@ impl BooksService for Api {
         let failure = futures::stream::once(verifying)
             .filter_map(|done| async move { done.or_status().err().map(Err) });
         Ok(Response::new(Box::pin(futures::stream::select(told, failure))))
-    }
-
-    async fn list_invariants(
-        &self,
-        _request: Request<proto::ListInvariantsRequest>,
-    ) -> Result<Response<proto::ListInvariantsResponse>, Status> {
-        Err(Status::unimplemented("not in this build"))
-    }
-
-    async fn get_checkpoint(
-        &self,
-        _request: Request<proto::GetCheckpointRequest>,
-    ) -> Result<Response<proto::GetCheckpointResponse>, Status> {
-        Err(Status::unimplemented("not in this build"))
-    }
-
-    async fn get_inclusion_proof(
-        &self,
-        _request: Request<proto::GetInclusionProofRequest>,
-    ) -> Result<Response<proto::GetInclusionProofResponse>, Status> {
-        Err(Status::unimplemented("not in this build"))
-    }
-
-    async fn get_consistency_proof(
-        &self,
-        _request: Request<proto::GetConsistencyProofRequest>,
-    ) -> Result<Response<proto::GetConsistencyProofResponse>, Status> {
-        Err(Status::unimplemented("not in this build"))
-    }
-
-    async fn get_receipt(
-        &self,
-        _request: Request<proto::GetReceiptRequest>,
-    ) -> Result<Response<proto::GetReceiptResponse>, Status> {
-        Err(Status::unimplemented("not in this build"))
     }
 }
 

@@ -97,9 +97,19 @@ fn limits() -> Action {
     Action::SetControls { scope: ControlScope::Card(id(5)), controls: vec![control] }
 }
 
+/// A fingerprint as the first release wrote it: a mark is 32 bits of a field's SHA-256.
+fn fingerprint() -> Fingerprint {
+    let (body, _) = Body::new("Test", "service/test").field("a", "b").finish();
+    let mark = |field: &str| {
+        let hash = ring::digest::digest(&SHA256, field.as_bytes());
+        u32::from_be_bytes(hash.as_ref()[..4].try_into().unwrap())
+    };
+    Fingerprint { marks: ["Test", "service/test", "b"].map(mark).to_vec(), quick: Vec::new(), ..body }
+}
+
 fn record(number: u128, action: Action) -> Record {
     let command = Command { request_id: id(number), actor: actor(), action };
-    let (body, _) = Body::new("Test", "service/test").field("a", "b").finish();
+    let body = fingerprint();
     let proof = UsedProof { id: Reference::new("proof-1").unwrap(), until: Timestamp::from_micros(7) };
     Record { command, outcome: Outcome::Done, body: Some(body), proof: Some(proof) }
 }

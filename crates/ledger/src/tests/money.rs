@@ -130,7 +130,6 @@ on_both_databases! {
             request_id: uuid(),
             transfer_id: hold.transfer_id.clone(),
             amount: yuan(150),
-            last: false,
             ..Default::default()
         };
         let after = node.api.capture_hold(by(Identity::Operator, capture)).await.unwrap().into_inner();

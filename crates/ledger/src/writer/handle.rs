@@ -7,9 +7,10 @@ use bursar_service::db::Db;
 use bursar_service::deadline::Deadline;
 use bursar_types::id::ProgramId;
 use bursar_types::{Clock, Entropy, IdSource};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
-use super::{Answer, Order, Request, Said};
+use super::queue::Queue;
+use super::{Answer, Decision, Many, Order, Request, Said};
 use crate::config::Config;
 use crate::error::LedgerError;
 use crate::history::{self, Lookup, Used};
@@ -36,7 +37,7 @@ pub(crate) struct Shared {
     /// The newest part of the index.
     pub(crate) index: Memory,
     /// The writer's queue, while this process owns the shard.
-    pub(crate) queue: watch::Sender<Option<mpsc::Sender<Request>>>,
+    pub(crate) queue: watch::Sender<Option<Queue>>,
 }
 
 impl Shared {
@@ -69,15 +70,7 @@ impl Handle {
     }
 
     fn send(&self, request: Request) -> Result<(), LedgerError> {
-        let queue = self.shared.queue.borrow();
-        let queue = queue.as_ref().ok_or(LedgerError::NotOwner)?;
-        queue.try_send(request).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => {
-                metrics::counter!("bursar_ledger_overloaded_total").increment(1);
-                LedgerError::Overloaded
-            }
-            mpsc::error::TrySendError::Closed(_) => LedgerError::NotOwner,
-        })
+        self.shared.queue.borrow().as_ref().ok_or(LedgerError::NotOwner)?.send(request)
     }
 
     /// Has a command decided, and waits until it is durable. The same request id gives the same answer for ever.
@@ -86,25 +79,43 @@ impl Handle {
     /// A refusal (nothing changed); overload; that another process owns the shard; or that the outcome is not known,
     /// which asking again with the same request id tells.
     pub(crate) async fn submit(&self, order: Order) -> Result<Answer, LedgerError> {
-        let mut order = Box::new(order);
-        let mut unknown_up_to = None;
+        match self.decide(Box::new(order), None).await? {
+            Said::Answer(answer) => Ok(answer),
+            Said::LookUp(order) => self.look_up(order).await,
+        }
+    }
+
+    /// As [`submit`](Self::submit), for a command whose request id the database must be asked for.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub(crate) async fn look_up(&self, mut order: Box<Order>) -> Result<Answer, LedgerError> {
         for _ in 0..LOOKUPS_MAX {
-            let (reply, said) = oneshot::channel();
-            self.send(Request::Decide { order, unknown_up_to, reply })?;
-            order = match bounded(said).await? {
-                // The writer dropped it with its state.
-                Err(_) => return Err(LedgerError::OutcomeUnknown),
-                Ok(said) => match said? {
-                    Said::Answer(answer) => return Ok(answer),
-                    Said::LookUp(order) => order,
-                },
-            };
-            match history::request(&self.shared, order.command.request_id).await? {
-                Lookup::NotUpTo(sequence) => unknown_up_to = Some(sequence),
+            let unknown_up_to = match history::request(&self.shared, order.command.request_id).await? {
+                Lookup::NotUpTo(sequence) => sequence,
                 Lookup::Used(record, used) => return repeated(&order, *record, *used),
-            }
+            };
+            order = match self.decide(order, Some(unknown_up_to)).await? {
+                Said::Answer(answer) => return Ok(answer),
+                Said::LookUp(order) => order,
+            };
         }
         Err(LedgerError::Overloaded)
+    }
+
+    async fn decide(&self, order: Box<Order>, unknown_up_to: Option<i64>) -> Result<Said, LedgerError> {
+        let (reply, said) = oneshot::channel();
+        self.send(Request::Decide { order, unknown_up_to, reply })?;
+        // The writer may drop it with its state.
+        bounded(said).await?.unwrap_or(Err(LedgerError::OutcomeUnknown))
+    }
+
+    /// Hands commands to the writer; every one is answered through the channel it came with.
+    pub(crate) fn submit_many(&self, many: Many) {
+        match self.shared.queue.borrow().as_ref() {
+            Some(queue) => queue.send_many(many),
+            None => many.refuse(|| LedgerError::NotOwner),
+        }
     }
 
     /// Reads the state in memory. What it sees is durable: nothing read can be undone.
@@ -169,7 +180,7 @@ fn repeated(order: &Order, record: Record, used: Used) -> Result<Answer, LedgerE
     }
     let Used { position, time } = used;
     let known = Decided { position, time, command: record.command, outcome: record.outcome };
-    Ok(Answer { known: Arc::new(known), repeated: true, payment: None })
+    Ok(Answer { known: Arc::new(known), repeated: true, now: Decision::default() })
 }
 
 /// The error for a request id that was used with another body.

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::filter::Filter;
 use super::handle::Shared;
+use super::queue::Queue;
 use super::shard::{Checkpoint, Shard};
 use super::{Request, owner};
 use crate::error::LedgerError;
@@ -77,7 +78,7 @@ async fn begin(shared: &Shared, progress: &Progress, filter: Filter) -> Result<(
 }
 
 /// Teaches the filter all request ids of the past. Those of the tail it learns by itself.
-pub(super) async fn teach(shared: &Shared, queue: &mpsc::Sender<Request>) -> Result<(), LedgerError> {
+pub(super) async fn teach(shared: &Shared, queue: &Queue) -> Result<(), LedgerError> {
     let (db, shard) = (&shared.db, shared.shard);
     let (from, until) = &(request_key(first_id()), transfer_key(TypedId::from_uuid(Uuid::nil())));
     let runs = db.read(|tx| Box::pin(index::runs(tx, shard))).await?;
@@ -92,7 +93,7 @@ pub(super) async fn teach(shared: &Shared, queue: &mpsc::Sender<Request>) -> Res
             let Some(last) = blocks.last() else { break };
             after.clone_from(&last.first_key);
             let ids = ids_of(blocks.drain(..))?;
-            if queue.send(Request::Learn(ids, false)).await.is_err() {
+            if queue.send_patiently(Request::Learn(ids, false)).await.is_err() {
                 return Ok(());
             }
             if after.as_slice() >= until.as_slice() {
@@ -101,7 +102,7 @@ pub(super) async fn teach(shared: &Shared, queue: &mpsc::Sender<Request>) -> Res
         }
     }
     // Nobody listens any more if the owner ends.
-    let _ = queue.send(Request::Learn(Vec::new(), true)).await;
+    let _ = queue.send_patiently(Request::Learn(Vec::new(), true)).await;
     Ok(())
 }
 

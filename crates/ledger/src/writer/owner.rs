@@ -14,7 +14,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::counts::Counts;
 use super::handle::Shared;
+use super::queue::Queue;
 use super::run::Writer;
 use super::{load, shard};
 use crate::error::LedgerError;
@@ -139,7 +141,7 @@ async fn work(
         "the shard is loaded"
     );
     metrics::gauge!("bursar_ledger_journal_head_position").set(head.position as f64);
-    let (sender, queue) = mpsc::channel(shared.config.writer.queue_max);
+    let (sender, queue, waiting) = Queue::new(shared.config.writer.queue_max);
     {
         let (shared, sender) = (Arc::clone(shared), sender.clone());
         // Ends when it has taught all; only a failure counts.
@@ -161,6 +163,8 @@ async fn work(
         valid_until,
         checkpoints,
         checkpointed: head.position,
+        waiting,
+        counts: Counts::default(),
     };
     shared.queue.send_replace(Some(sender));
     tokio::select! {

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bursar_ledger_engine::{Action, Applied, Effect, Engine, Outcome, Reference, Snapshot};
+use bursar_ledger_engine::{
+    Action, Applied, Day, Effect, Engine, Hold, Outcome, Reference, Snapshot, Transferred,
+};
 use bursar_types::id::ProgramId;
 use bursar_types::{RequestId, Timestamp};
 
 use super::filter::Filter;
 use super::recent::{Recent, RecentUse};
-use super::{Answer, Order};
+use super::{Answer, Decision, Order};
 use crate::error::LedgerError;
 use crate::journal::{Entry, EntryWriter, Head, Record, Row, UsedProof};
 use crate::project::{Batch, Decided, PaymentRecord, Step};
@@ -120,7 +122,7 @@ impl Shard {
                 return Err(super::handle::reused(body, names, recent.body.as_ref()));
             }
             let known = Arc::clone(&recent.known);
-            return Ok(Verdict::Answer(Answer { known, repeated: true, payment: None }));
+            return Ok(Verdict::Answer(Answer { known, repeated: true, now: Decision::default() }));
         }
         // Between what the projections did not have and what is remembered here there must be no gap.
         let is_new = unknown_up_to.is_some_and(|sequence| sequence >= self.recent.floor());
@@ -136,14 +138,25 @@ impl Shard {
             // Time never goes back, whatever the machine's clock does.
             open.time = now.max(self.time);
         }
+        let hold = self.hold_before(&order.command.action);
         let Applied { outcome, effects } = self.engine.apply(open.time, &order.command);
-        if let Outcome::Refused(refusal) = outcome {
-            return Err(LedgerError::Refused(refusal));
+        match outcome {
+            Outcome::Refused(refusal) => Err(LedgerError::Refused(refusal)),
+            Outcome::Batch(items) if items.iter().all(Result::is_err) => {
+                Err(LedgerError::AllRefused(items.into_iter().filter_map(Result::err).collect()))
+            }
+            outcome => Ok(Verdict::Answer(self.record(order, outcome, effects, hold, open))),
         }
-        Ok(Verdict::Answer(self.record(order, outcome, effects, open)))
     }
 
-    fn record(&mut self, order: Order, outcome: Outcome, effects: Vec<Effect>, open: &mut Open) -> Answer {
+    fn record(
+        &mut self,
+        order: Order,
+        outcome: Outcome,
+        effects: Vec<Effect>,
+        hold: Option<Box<Hold>>,
+        open: &mut Open,
+    ) -> Answer {
         let Order { command, body, proof } = order;
         self.time = open.time;
         self.position += 1;
@@ -154,7 +167,7 @@ impl Shard {
         }
         let record = Record { command, outcome, body, proof };
         open.entry.push(&record);
-        let payment = self.payment_after(&record);
+        let now = Decision { payment: self.payment_after(&record), hold, value_date: value_date(&effects) };
         let request = record.body.as_ref().map(|_| id);
         open.steps.push(Step::new(self.position, request, &record.outcome, effects));
         let Record { command, outcome, body, .. } = record;
@@ -164,7 +177,17 @@ impl Shard {
             let known = Arc::clone(&known);
             self.recent.insert(self.sequence, id, RecentUse { known, body });
         }
-        Answer { known, repeated: false, payment }
+        Answer { known, repeated: false, now }
+    }
+
+    /// The hold that a command is about: once it has ended the engine knows no more of it.
+    fn hold_before(&self, action: &Action) -> Option<Box<Hold>> {
+        let id = match action {
+            Action::CaptureHold(capture) => capture.hold,
+            Action::IncrementHold { hold, .. } | Action::VoidHold { hold, .. } => *hold,
+            _ => return None,
+        };
+        self.engine.hold(id).cloned().map(Box::new)
     }
 
     /// The payment of an authorization that has just been decided: all of it happened at this position.
@@ -242,7 +265,7 @@ pub(crate) fn redo(engine: &mut Engine, row: &Row, entry: &Entry) -> Result<Batc
     let mut steps = Vec::with_capacity(entry.records.len());
     for (position, record) in (row.first_position..).zip(&entry.records) {
         let Applied { outcome, effects } = engine.apply(row.time, &record.command);
-        if outcome != record.outcome {
+        if !agrees(&outcome, &record.outcome) {
             let what = format_args!("position {position} is now decided otherwise than it was");
             return Err(damaged(row, what));
         }
@@ -250,4 +273,33 @@ pub(crate) fn redo(engine: &mut Engine, row: &Row, entry: &Entry) -> Result<Batc
         steps.push(Step::new(position, request, &outcome, effects));
     }
     Ok(Batch { sequence: row.sequence, time: row.time, steps })
+}
+
+/// Whether a replay comes to what the journal holds. The first release wrote neither how a hold stood nor what became of
+/// an account: what is absent agrees with anything, and all else must be the same.
+fn agrees(now: &Outcome, journaled: &Outcome) -> bool {
+    let same = |now: &Transferred, journaled: &Transferred| match journaled.hold {
+        None => Transferred { hold: None, ..*now } == *journaled,
+        Some(_) => now == journaled,
+    };
+    match (now, journaled) {
+        (Outcome::Transferred(now), Outcome::Transferred(journaled)) => same(now, journaled),
+        (Outcome::Batch(now), Outcome::Batch(journaled)) => {
+            let alike = |pair: (&Result<Transferred, _>, &Result<Transferred, _>)| match pair {
+                (Ok(now), Ok(journaled)) => same(now, journaled),
+                (now, journaled) => now == journaled,
+            };
+            now.len() == journaled.len() && now.iter().zip(journaled).all(alike)
+        }
+        (Outcome::Account(_), Outcome::Done) => true,
+        (now, journaled) => now == journaled,
+    }
+}
+
+/// Value date of the first transfer among `effects`.
+fn value_date(effects: &[Effect]) -> Option<Day> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::TransferPosted(transfer) => Some(transfer.value_date),
+        _ => None,
+    })
 }
