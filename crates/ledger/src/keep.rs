@@ -17,21 +17,16 @@ const MERGED_RUNS: usize = 8;
 /// Blocks of a run that a merge reads at once.
 const BLOCKS_READ: usize = 256;
 
-/// Numbers of runs: the lease's epoch in the upper half, so that a stale owner's and ours are never the same.
-#[derive(Debug)]
-struct Numbers(AtomicI64);
-
-impl Numbers {
-    fn next(&self) -> i64 {
-        self.0.fetch_add(1, Ordering::Relaxed)
-    }
-}
+/// Bits of a run's number below the lease's epoch, so that a stale owner's and ours are never the same.
+const EPOCH_SHIFT: u32 = 32;
 
 /// The keeper of one life of the owner.
 #[derive(Clone, Debug)]
 pub(crate) struct Keeper {
     shared: Arc<Shared>,
-    numbers: Arc<Numbers>,
+    epoch: i64,
+    /// Number of the next run.
+    next_run: Arc<AtomicI64>,
     /// A run was added.
     added: Arc<Notify>,
 }
@@ -39,8 +34,12 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// A keeper under the lease `epoch`.
     pub(crate) fn new(shared: Arc<Shared>, epoch: i64) -> Self {
-        let numbers = Arc::new(Numbers(AtomicI64::new(epoch << 32)));
-        Self { shared, numbers, added: Arc::default() }
+        let next_run = Arc::new(AtomicI64::new(epoch << EPOCH_SHIFT));
+        Self { shared, epoch, next_run, added: Arc::default() }
+    }
+
+    fn number(&self) -> i64 {
+        self.next_run.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Writes what has gathered, whenever it is enough.
@@ -66,14 +65,14 @@ impl Keeper {
         let (blocks, items) = sorted.map_err(|error| LedgerError::Internal(error.to_string()))?;
         let (db, shard) = (&self.shared.db, self.shared.shard);
         let run = Run {
-            run: self.numbers.next(),
+            run: self.number(),
             level: 0,
             first_sequence,
             last_sequence,
             items: i64::try_from(items).unwrap_or(i64::MAX),
         };
         index::put_blocks(db, shard, run.run, &blocks).await?;
-        if !index::add(db, shard, &run).await? {
+        if !index::add(db, shard, self.epoch, &run).await? {
             return Err(LedgerError::NotOwner);
         }
         self.shared.index.release();
@@ -87,7 +86,7 @@ impl Keeper {
     /// # Errors
     /// As [`write_runs`](Self::write_runs).
     pub(crate) async fn merge_runs(self) -> Result<(), LedgerError> {
-        index::sweep(&self.shared.db, self.shared.shard).await?;
+        index::sweep(&self.shared.db, self.shared.shard, self.epoch << EPOCH_SHIFT).await?;
         loop {
             while let Some(runs) = self.mergeable().await? {
                 self.merge(&runs).await?;
@@ -111,7 +110,7 @@ impl Keeper {
 
     async fn merge(&self, runs: &[Run]) -> Result<(), LedgerError> {
         let (db, shard) = (&self.shared.db, self.shared.shard);
-        let number = self.numbers.next();
+        let number = self.number();
         let mut merge = Merge::new(runs.len());
         loop {
             while let Some((at, after)) = merge.hungry() {
@@ -141,7 +140,7 @@ impl Keeper {
             let what = format!("a merge of runs with {before} items has {}", merged.items);
             return Err(LedgerError::Damaged(what));
         }
-        index::replace(db, shard, &merged, runs).await?;
+        index::replace(db, shard, self.epoch, &merged, runs).await?;
         for run in runs {
             index::remove_blocks(db, shard, run.run).await?;
         }

@@ -82,10 +82,25 @@ async fn put_run(tx: &mut Tx<'_>, shard: ProgramId, run: &Run) -> Result<(), DbE
     .map(drop)
 }
 
-/// Makes a run written from memory visible and moves the index on; false if another owner moved it.
-pub(crate) async fn add(db: &Db, shard: ProgramId, run: &Run) -> Result<bool, DbError> {
+/// Whether the lease still has its epoch; nobody can take it over before this transaction ends.
+async fn owned(tx: &mut Tx<'_>, shard: ProgramId, epoch: i64) -> Result<bool, DbError> {
+    let rows = tx
+        .query("UPDATE shard_lease SET owner = owner WHERE shard = $1 AND epoch = $2")
+        .bind_id(shard)
+        .bind(epoch)
+        .execute()
+        .await?;
+    Ok(rows == 1)
+}
+
+/// Makes a run written from memory visible and moves the index on; false if another owner has the shard.
+pub(crate) async fn add(db: &Db, shard: ProgramId, epoch: i64, run: &Run) -> Result<bool, DbError> {
     db.write_at(Isolation::ReadCommitted, |tx| {
         Box::pin(async move {
+            // The new owner removes blocks of ours that it finds without a run.
+            if !owned(tx, shard, epoch).await? {
+                return Ok(false);
+            }
             let moved = tx
                 .query("UPDATE projection SET index_sequence = $2 WHERE shard = $1 AND index_sequence = $3")
                 .bind_id(shard)
@@ -106,20 +121,25 @@ pub(crate) async fn add(db: &Db, shard: ProgramId, run: &Run) -> Result<bool, Db
 /// Puts a merged run in the place of those it was made of.
 ///
 /// # Errors
-/// [`LedgerError::NotOwner`], and nothing is changed, if they are not all there: another owner merged them.
-pub(crate) async fn replace(db: &Db, shard: ProgramId, run: &Run, merged: &[Run]) -> Result<(), LedgerError> {
+/// [`LedgerError::NotOwner`], and nothing is changed, if another owner has the shard.
+pub(crate) async fn replace(
+    db: &Db,
+    shard: ProgramId,
+    epoch: i64,
+    run: &Run,
+    merged: &[Run],
+) -> Result<(), LedgerError> {
     db.write_at(Isolation::ReadCommitted, |tx| {
         Box::pin(async move {
+            if !owned(tx, shard, epoch).await? {
+                return Err(LedgerError::NotOwner);
+            }
             for old in merged {
-                let removed = tx
-                    .query("DELETE FROM index_run WHERE shard = $1 AND run = $2")
+                tx.query("DELETE FROM index_run WHERE shard = $1 AND run = $2")
                     .bind_id(shard)
                     .bind(old.run)
                     .execute()
                     .await?;
-                if removed != 1 {
-                    return Err(LedgerError::NotOwner);
-                }
             }
             Ok(put_run(tx, shard, run).await?)
         })
@@ -170,8 +190,9 @@ async fn keys_after(
     rows.iter().map(|row| row.get("first_key")).collect()
 }
 
-/// Removes what dead owners left behind: blocks of runs that never came to be, or are no more.
-pub(crate) async fn sweep(db: &Db, shard: ProgramId) -> Result<(), DbError> {
+/// Removes what former owners left behind, whose runs have numbers below `first`: blocks of runs that never came to be,
+/// or are no more.
+pub(crate) async fn sweep(db: &Db, shard: ProgramId, first: i64) -> Result<(), DbError> {
     let (orphans, known) = db
         .read(|tx| {
             Box::pin(async move {
@@ -182,11 +203,12 @@ pub(crate) async fn sweep(db: &Db, shard: ProgramId) -> Result<(), DbError> {
                 loop {
                     let next = tx
                         .query(
-                            "SELECT run FROM index_block WHERE shard = $1 AND run > $2
+                            "SELECT run FROM index_block WHERE shard = $1 AND run > $2 AND run < $3
                              ORDER BY run LIMIT 1",
                         )
                         .bind_id(shard)
                         .bind(after)
+                        .bind(first)
                         .fetch_optional()
                         .await?;
                     let Some(row) = next else { break };
