@@ -53,7 +53,7 @@ impl Tally {
 pub async fn closed_loop<F, E>(
     in_flight: usize,
     length: Duration,
-    worker: impl Fn(Run) -> F,
+    mut worker: impl FnMut(Run) -> F,
 ) -> Result<Tally, E>
 where
     F: Future<Output = Result<(), E>> + Send + 'static,

@@ -37,7 +37,7 @@ impl Schedule {
 ///
 /// # Panics
 /// If a call panics.
-pub async fn open_loop<F, E>(schedule: Schedule, call: impl Fn() -> F) -> Result<Histogram, E>
+pub async fn open_loop<F, E>(schedule: Schedule, mut call: impl FnMut() -> F) -> Result<Histogram, E>
 where
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: Send + 'static,
