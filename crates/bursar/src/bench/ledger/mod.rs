@@ -50,31 +50,26 @@ pub(super) async fn measure(arguments: &Bench) -> Result<Vec<Figure>, Exit> {
     if asked.wants_any(&[Unary256, Stream1024, UnaryP99, BulkUniform, BulkHot, UnaryHot]) {
         let stage = Stage::set(&arguments.databases, ACCOUNTS).await?;
         let measured = speed(&asked, &stage).await;
-        stage.clear().await;
-        figures.extend(measured?);
+        figures.extend(stage.clear(measured).await?);
     }
     // A ledger of its own each: what others wrote must not be in the way of what is measured.
     if asked.wants(Growth) {
         let stage = Stage::set(&arguments.databases, ACCOUNTS).await?;
         let measured = growth::figure(&stage, asked.plan).await;
-        stage.clear().await;
-        figures.push(measured?);
+        figures.push(stage.clear(measured).await?);
     }
     if asked.wants_any(&[Verify, Start]) {
         let stage = Stage::set(&arguments.databases, ACCOUNTS).await?;
         if asked.wants(Verify) {
             match verify::figure(&stage, asked.plan).await {
                 Ok(figure) => figures.push(figure),
-                Err(exit) => {
-                    stage.clear().await;
-                    return Err(exit);
-                }
+                Err(exit) => return stage.clear(Err(exit)).await,
             }
         }
         if asked.wants(Start) {
             figures.push(start::figure(stage, asked.plan).await?);
         } else {
-            stage.clear().await;
+            stage.clear(Ok(())).await?;
         }
     }
     Ok(figures)

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use tonic::{Request, Status};
 
 use super::load::{ASSET, Ids, Load};
+use crate::bench::tell;
 use crate::cli::Databases;
 use crate::exit::Exit;
 use crate::platform::{Endpoints, Platform, PortChoice, Running, Setup};
@@ -26,6 +27,8 @@ use crate::store::provision;
 const CONNECTIONS: usize = 2;
 /// Accounts that are opened at the same time.
 const OPENING: usize = 256;
+/// Lines of the ledger's log that are told when something fails.
+const COMPLAINTS_MAX: usize = 10;
 /// Longest wait for the projections: they may have a whole run to catch up with.
 const CATCH_UP_MAX: Duration = Duration::from_secs(600);
 
@@ -107,10 +110,7 @@ impl Stage {
         };
         match stage.open_accounts(accounts).await {
             Ok(()) => Ok(stage),
-            Err(status) => {
-                stage.clear().await;
-                Err(failed(&status))
-            }
+            Err(status) => stage.clear(Err(failed(&status))).await,
         }
     }
 
@@ -183,14 +183,26 @@ impl Stage {
         Stopped { place: self.place, endpoints, config, log }
     }
 
-    /// Stops the platform and takes everything away.
-    pub(super) async fn clear(self) {
+    /// Stops the platform and takes everything away; where the bench did not get through, what the ledger complained of
+    /// last is told before.
+    pub(super) async fn clear<T>(self, measured: Result<T, Exit>) -> Result<T, Exit> {
+        if measured.is_err() {
+            let log = std::fs::read(self.running.layout.log(Identity::Ledger)).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
+            let complaints = log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR"));
+            let complaints: Vec<&str> = complaints.collect();
+            for line in &complaints[complaints.len().saturating_sub(COMPLAINTS_MAX)..] {
+                tell::line(&format!("ledger: {line}"));
+            }
+        }
         self.running.stop().await;
         self.place.remove().await;
+        measured
     }
 }
 
 /// A call of the bench failed.
 pub(super) fn failed(status: &Status) -> Exit {
-    Exit::software(format!("a call of the bench failed: {:?}: {}", status.code(), status.message()))
+    let reason = bursar_service::reason_of(status).map_or("no reason", |(reason, _)| reason.as_str());
+    Exit::software(format!("a call of the bench failed: {:?}, {reason}: {}", status.code(), status.message()))
 }

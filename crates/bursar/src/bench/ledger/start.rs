@@ -32,8 +32,7 @@ const GOAL: Goal = Goal { name: "start", unit: "ms", bar: Bar::AtMost(3.0), aim:
 pub(super) async fn figure(mut stage: Stage, plan: Plan) -> Result<Figure, Exit> {
     tell::line(&format!("start: opening {} accounts", plan.start_accounts));
     if let Err(status) = stage.open_accounts(plan.start_accounts).await {
-        stage.clear().await;
-        return Err(failed(&status));
+        return stage.clear(Err(failed(&status))).await;
     }
     let stopped = stage.stop().await;
     let figure = measure(&stopped, plan).await;
