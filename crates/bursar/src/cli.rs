@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Ledger(Ledger),
     /// Measures our path against its reference, side by side in one run.
     #[command(
-        after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres"
+        after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench ledger --only unary_256,stream_1024 --plot ledger.svg\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres\n\n`cargo xtask postgres` starts a server to measure on and prints its URL. Progress is told on standard error."
     )]
     Bench(Bench),
     /// Looks at this machine and at a running platform, and says what is amiss and what to do.
@@ -168,8 +168,40 @@ pub(crate) struct Verify {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum BenchName {
-    /// Durable transfers against empty calls.
+    /// Nine figures of the ledger, each against a reference in the same run.
     Ledger,
+}
+
+/// What the ledger's bench measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LedgerFigure {
+    /// Durable transfers, one a call, 256 in flight, against empty calls.
+    #[value(name = "unary_256")]
+    Unary256,
+    /// Durable transfers, one a message of a stream, 1024 in flight, against empty messages.
+    #[value(name = "stream_1024")]
+    Stream1024,
+    /// 99th percentile of such calls at half of their highest rate, against that of empty calls.
+    #[value(name = "unary_p99")]
+    UnaryP99,
+    /// Transfers in requests of 1000, against hand-written SQL transactions.
+    #[value(name = "bulk_uniform")]
+    BulkUniform,
+    /// The same with one account on every transfer, against the uniform one.
+    #[value(name = "bulk_hot")]
+    BulkHot,
+    /// One a call, 64 in flight, to one account, against hand-written SQL transactions to one account.
+    #[value(name = "unary_hot")]
+    UnaryHot,
+    /// The last of many transfers against the first.
+    #[value(name = "growth")]
+    Growth,
+    /// Verification of the journal against its writing.
+    #[value(name = "verify")]
+    Verify,
+    /// The start of a ledger with many accounts against a plain read of their rows.
+    #[value(name = "start")]
+    Start,
 }
 
 #[derive(Debug, Args)]
@@ -182,6 +214,16 @@ pub(crate) struct Bench {
     /// End within a minute, with less certainty.
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Measure these figures only.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub(crate) only: Vec<LedgerFigure>,
+    /// Draw the figures, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// PostgreSQL role that may create databases, for the hand-written transactions that bulk_uniform and unary_hot are
+    /// compared with. Without it: the server of --database-url; without that either: SQLite.
+    #[arg(long, value_name = "URL")]
+    pub(crate) reference_url: Option<String>,
     #[command(flatten)]
     pub(crate) databases: Databases,
 }

@@ -9,7 +9,7 @@ fn bursar(arguments: &[&str]) -> Output {
 
 #[test]
 fn help_has_examples_for_every_command() {
-    for command in ["demo", "up", "init", "serve"] {
+    for command in ["demo", "up", "init", "serve", "bench"] {
         let answer = bursar(&[command, "--help"]);
         assert!(answer.status.success());
         let text = String::from_utf8(answer.stdout).unwrap();
