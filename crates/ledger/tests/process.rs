@@ -76,7 +76,7 @@ async fn it_starts_serves_stops_and_starts_again() {
     assert_eq!(last.position, page.head_position);
 
     let mut books = BooksServiceClient::new(call_as(&running, Identity::Operator));
-    let mut told = books.verify_journal(proto::VerifyJournalRequest {}).await.unwrap().into_inner();
+    let mut told = books.verify_journal(proto::VerifyJournalRequest::default()).await.unwrap().into_inner();
     let mut end = None;
     while let Some(progress) = told.message().await.unwrap() {
         assert_eq!(progress.findings, Vec::<String>::new());

@@ -117,6 +117,55 @@ impl AccountService for Api {
             .collect();
         Ok(Response::new(proto::ListEntriesResponse { entries, next_page_token }))
     }
+
+    async fn create_account(
+        &self,
+        _request: Request<proto::CreateAccountRequest>,
+    ) -> Result<Response<proto::CreateAccountResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn set_balance_limit(
+        &self,
+        _request: Request<proto::SetBalanceLimitRequest>,
+    ) -> Result<Response<proto::SetBalanceLimitResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn freeze_account(
+        &self,
+        _request: Request<proto::FreezeAccountRequest>,
+    ) -> Result<Response<proto::FreezeAccountResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn unfreeze_account(
+        &self,
+        _request: Request<proto::UnfreezeAccountRequest>,
+    ) -> Result<Response<proto::UnfreezeAccountResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn close_account(
+        &self,
+        _request: Request<proto::CloseAccountRequest>,
+    ) -> Result<Response<proto::CloseAccountResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn get_balance(
+        &self,
+        _request: Request<proto::GetBalanceRequest>,
+    ) -> Result<Response<proto::GetBalanceResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn get_statement(
+        &self,
+        _request: Request<proto::GetStatementRequest>,
+    ) -> Result<Response<proto::GetStatementResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
 }
 
 impl Api {

@@ -49,6 +49,41 @@ impl BooksService for Api {
             .filter_map(|done| async move { done.or_status().err().map(Err) });
         Ok(Response::new(Box::pin(futures::stream::select(told, failure))))
     }
+
+    async fn list_invariants(
+        &self,
+        _request: Request<proto::ListInvariantsRequest>,
+    ) -> Result<Response<proto::ListInvariantsResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn get_checkpoint(
+        &self,
+        _request: Request<proto::GetCheckpointRequest>,
+    ) -> Result<Response<proto::GetCheckpointResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn get_inclusion_proof(
+        &self,
+        _request: Request<proto::GetInclusionProofRequest>,
+    ) -> Result<Response<proto::GetInclusionProofResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn get_consistency_proof(
+        &self,
+        _request: Request<proto::GetConsistencyProofRequest>,
+    ) -> Result<Response<proto::GetConsistencyProofResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn get_receipt(
+        &self,
+        _request: Request<proto::GetReceiptRequest>,
+    ) -> Result<Response<proto::GetReceiptResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
 }
 
 fn message(progress: &Progress) -> proto::VerifyJournalResponse {

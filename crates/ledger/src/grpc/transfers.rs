@@ -47,7 +47,7 @@ impl TransferService for Api {
         let order = Order { command, body: Some(body), proof: None };
         let answer = self.0.handle.submit(order).await.or_status()?;
         let transfer = Some(created(&answer).or_status()?);
-        Ok(Response::new(proto::CreateTransferResponse { transfer }))
+        Ok(Response::new(proto::CreateTransferResponse { transfer, ..Default::default() }))
     }
 
     async fn capture_hold(
@@ -75,7 +75,7 @@ impl TransferService for Api {
         let command = Command { request_id, actor: actor(&context), action };
         let order = Order { command, body: Some(body), proof: None };
         let transfer = Some(self.hold_after(order, hold).await.or_status()?);
-        Ok(Response::new(proto::CaptureHoldResponse { transfer }))
+        Ok(Response::new(proto::CaptureHoldResponse { transfer, ..Default::default() }))
     }
 
     async fn void_hold(
@@ -95,7 +95,7 @@ impl TransferService for Api {
         let command = Command { request_id, actor: actor(&context), action };
         let order = Order { command, body: Some(body), proof: None };
         let transfer = Some(self.hold_after(order, hold).await.or_status()?);
-        Ok(Response::new(proto::VoidHoldResponse { transfer }))
+        Ok(Response::new(proto::VoidHoldResponse { transfer, ..Default::default() }))
     }
 
     async fn get_transfer(
@@ -107,6 +107,43 @@ impl TransferService for Api {
         let transfer = self.stored_transfer(id).await.or_status()?;
         let transfer = Some(transfer.ok_or(LedgerError::NotFound("transfer")).or_status()?);
         Ok(Response::new(proto::GetTransferResponse { transfer }))
+    }
+
+    async fn batch_create_transfers(
+        &self,
+        _request: Request<proto::BatchCreateTransfersRequest>,
+    ) -> Result<Response<proto::BatchCreateTransfersResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn increment_hold(
+        &self,
+        _request: Request<proto::IncrementHoldRequest>,
+    ) -> Result<Response<proto::IncrementHoldResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn reverse_transfer(
+        &self,
+        _request: Request<proto::ReverseTransferRequest>,
+    ) -> Result<Response<proto::ReverseTransferResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    async fn list_transfers(
+        &self,
+        _request: Request<proto::ListTransfersRequest>,
+    ) -> Result<Response<proto::ListTransfersResponse>, Status> {
+        Err(Status::unimplemented("not in this build"))
+    }
+
+    type StreamTransfersStream = tokio_stream::Empty<Result<proto::StreamTransfersResponse, Status>>;
+
+    async fn stream_transfers(
+        &self,
+        _request: Request<tonic::Streaming<proto::StreamTransfersRequest>>,
+    ) -> Result<Response<Self::StreamTransfersStream>, Status> {
+        Err(Status::unimplemented("not in this build"))
     }
 }
 
@@ -187,5 +224,6 @@ fn created(answer: &Answer) -> Result<proto::Transfer, LedgerError> {
         reference: order.reference.to_string(),
         expire_time: expires_at.map(timestamp_message),
         position: known.position,
+        ..Default::default()
     })
 }

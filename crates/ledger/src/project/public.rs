@@ -61,6 +61,7 @@ pub(crate) fn account(account: &Account) -> proto::Account {
         funding_reference: text(account.funding_reference.as_ref()),
         frozen: account.frozen().is_some(),
         create_time: Some(timestamp_message(account.opened_at)),
+        ..proto::Account::default()
     }
 }
 
@@ -290,6 +291,7 @@ pub(crate) fn transfer(record: &TransferRecord) -> proto::Transfer {
         reference: transfer.reference.to_string(),
         expire_time: None,
         position: record.position,
+        ..proto::Transfer::default()
     }
 }
 
@@ -315,6 +317,7 @@ pub(crate) fn hold(record: &HoldRecord) -> proto::Transfer {
         reference: hold.reference.to_string(),
         expire_time: hold.expires_at.filter(|_| record.outstanding > 0).map(timestamp_message),
         position: record.placed,
+        ..proto::Transfer::default()
     }
 }
 
