@@ -25,7 +25,7 @@ use bursar_types::id::{AccountId, CardId, CardProductId, PaymentId, TransferId};
 use crate::*;
 use cards::Why;
 pub use invariants::Violation;
-pub use load::RestoreError;
+pub use load::{Restore, RestoreError};
 use state::State;
 use step::{Handled, Step};
 
