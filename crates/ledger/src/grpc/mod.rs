@@ -6,6 +6,7 @@ mod cards;
 mod payments;
 mod peers;
 mod products;
+mod proofs;
 mod stream;
 mod top_ups;
 mod transfers;

@@ -1,17 +1,18 @@
-//! From the database to a state in memory: the newest checkpoint, then the rest of the journal.
+//! From the database to a state in memory: the newest stored state, then the rest of the journal.
 
 use bursar_ledger_engine::Engine;
 use tokio::sync::mpsc;
 
 use super::filter::Filter;
 use super::handle::Shared;
-use super::shard::{Checkpoint, Shard};
+use super::shard::Shard;
 use super::{Request, owner};
 use crate::error::LedgerError;
-use crate::journal::{Head, whole};
+use crate::follow::state;
+use crate::journal::Head;
 use crate::project::Batch;
 use crate::store::projection::Progress;
-use crate::store::{checkpoint, journal, read};
+use crate::store::{journal, read};
 
 /// Request ids that are read at once.
 const IDS_PAGE: i64 = 10_000;
@@ -51,24 +52,12 @@ pub(super) async fn load(
     Ok((shard, head))
 }
 
-/// The state to begin with: a checkpoint that the projections have reached, or nothing.
+/// The state to begin with: a stored one that the projections have reached, or nothing.
 async fn begin(shared: &Shared, progress: &Progress, filter: Filter) -> Result<(Shard, Head), LedgerError> {
-    if let Some((sequence, body)) = checkpoint::newest(&shared.db, shared.shard, progress.sequence).await?
+    if let Some((sequence, state)) = state::load(&shared.db, shared.shard, progress.sequence).await?
         && let Some(head) = journal::head_at(&shared.db, shared.shard, sequence).await?
     {
-        let restored = whole::<Checkpoint>(&body)
-            .map_err(LedgerError::from)
-            .and_then(|checkpoint| Shard::restore(checkpoint, &head, Filter::new(1)));
-        match restored {
-            Ok(mut shard) => {
-                shard.filter = filter;
-                return Ok((shard, head));
-            }
-            // The journal is the truth: a checkpoint that cannot be used costs time only.
-            Err(error) => {
-                tracing::error!(%error, sequence, "a checkpoint cannot be used; replaying from the start");
-            }
-        }
+        return Ok((Shard::restore(state, &head, filter), head));
     }
     Ok((Shard::new(Engine::new(), &Head::empty(), filter), Head::empty()))
 }
