@@ -22,6 +22,7 @@ mod peers;
 mod program;
 mod project;
 mod proof;
+pub mod receipt;
 mod start;
 mod store;
 #[cfg(test)]

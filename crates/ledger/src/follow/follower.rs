@@ -188,7 +188,7 @@ impl<'a> Life<'a> {
             },
             None => (State::default(), Head::empty()),
         };
-        let newest = db.read(|tx| Box::pin(merkle::newest(tx, shard))).await?;
+        let last_signed = merkle::last_signed(db, shard).await?;
         let mut replica = Replica::new(shard, state, head, log, &progress);
         replica.signed.extend(merkle::signed_from(db, shard, progress.size.max(1)).await?);
         if let Err(finding) = replica.meet_signed() {
@@ -205,8 +205,8 @@ impl<'a> Life<'a> {
             head,
             stored: progress.size,
             stored_at: now,
-            signed: newest.as_ref().map(|signed| signed.time),
-            promised: newest.map_or(0, |signed| signed.size),
+            signed: last_signed.map(|(_, time)| time),
+            promised: last_signed.map_or(0, |(size, _)| size),
             thinned_at: now,
             kept: head.position,
             checked: None,
@@ -415,9 +415,10 @@ impl<'a> Life<'a> {
 
     fn check_is_due(&self, caught_up: bool) -> bool {
         let asked = *self.of.shared.followed.asked().borrow() != self.answered;
+        let first = caught_up && self.head.position > 0;
         let due = self
             .checked
-            .map_or(caught_up, |(position, next)| position != self.head.position && next <= Instant::now());
+            .map_or(first, |(position, next)| position != self.head.position && next <= Instant::now());
         asked || due
     }
 

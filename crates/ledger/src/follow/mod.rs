@@ -29,4 +29,4 @@ pub(crate) use finding::{Finding, INVARIANTS};
 pub(crate) use followed::{Followed, Report};
 pub(crate) use follower::Follower;
 pub(crate) use leaf::leaf;
-pub(crate) use seal::{AUDIENCE, Claims, Seal, origin, shard_of};
+pub(crate) use seal::{AUDIENCE, Claims, Seal, shard_of};

@@ -22,7 +22,7 @@ pub(crate) const AUDIENCE: &str = "bursar-checkpoint";
 const ORIGIN: &str = "bursar/ledger/";
 
 /// The name of a program's log.
-pub(crate) fn origin(shard: ProgramId) -> String {
+fn origin(shard: ProgramId) -> String {
     format!("{ORIGIN}{shard}")
 }
 

@@ -219,17 +219,32 @@ fn signed(row: &Row) -> Result<Signed, DbError> {
     })
 }
 
-/// The newest signed checkpoint.
+/// The newest signed checkpoint that the log has reached: where its tiles are made anew, it may have been further.
 pub(crate) async fn newest(tx: &mut Tx<'_>, shard: ProgramId) -> Result<Option<Signed>, DbError> {
     let row = tx
         .query(
             "SELECT size, root, time, lasting, text FROM merkle_checkpoint WHERE shard = $1
-             ORDER BY size DESC LIMIT 1",
+             AND size <= (SELECT size FROM merkle_log WHERE shard = $1) ORDER BY size DESC LIMIT 1",
         )
         .bind_id(shard)
         .fetch_optional()
         .await?;
     row.as_ref().map(signed).transpose()
+}
+
+/// Positions in the newest checkpoint that was ever signed, and when.
+pub(crate) async fn last_signed(db: &Db, shard: ProgramId) -> Result<Option<(i64, Timestamp)>, DbError> {
+    db.read(|tx| {
+        Box::pin(async move {
+            let row = tx
+                .query("SELECT size, time FROM merkle_checkpoint WHERE shard = $1 ORDER BY size DESC LIMIT 1")
+                .bind_id(shard)
+                .fetch_optional()
+                .await?;
+            row.map(|row| Ok((row.get("size")?, row.get("time")?))).transpose()
+        })
+    })
+    .await
 }
 
 /// Sizes and roots of the signed checkpoints of at least `size`, the smallest first, a page of them.

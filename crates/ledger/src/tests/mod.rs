@@ -2,8 +2,10 @@
 
 mod books;
 mod cards;
+mod follow;
 mod money;
 mod ownership;
 mod payments;
+mod receipts;
 mod streams;
 mod world;

@@ -14,7 +14,7 @@ use bursar_proto::ledger::v1::top_up_service_server::TopUpService as _;
 use bursar_service::cert::Authority;
 use bursar_service::db::Db;
 use bursar_service::tls::Tls;
-use bursar_service::token::{Grant, TokenSigner, TokenVerifier};
+use bursar_service::token::{Grant, TokenSigner, TokenVerifier, Trust};
 use bursar_service::{CallContext, CustomerClaims, Identity, Supervisor};
 use bursar_testkit::TestDatabase;
 use bursar_types::id::{CustomerId, SessionId};
@@ -93,7 +93,7 @@ pub(super) struct World {
     pub(super) clock: Arc<ManualClock>,
     authority: Authority,
     /// Removed with the world.
-    folder: TempDir,
+    _folder: TempDir,
     signer: TokenSigner,
 }
 
@@ -148,7 +148,12 @@ impl World {
         let files = authority.signing(Identity::Vault).unwrap();
         let signer = TokenSigner::load(&files.cert, &files.key).unwrap();
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
-        Self { database, clock, authority, folder, signer }
+        Self { database, clock, authority, _folder: folder, signer }
+    }
+
+    /// What everything the platform signs is checked under.
+    pub(super) fn trust(&self) -> Trust {
+        Trust::load(&self.authority.ca()).unwrap()
     }
 
     /// Starts a process and waits until it owns the shard.
