@@ -27,7 +27,7 @@ use bursar_types::{Asset, Timestamp};
 use crate::*;
 use cards::Why;
 pub use invariants::Violation;
-pub use load::RestoreError;
+pub use load::{Restore, RestoreError};
 use state::State;
 use step::{Handled, Step};
 

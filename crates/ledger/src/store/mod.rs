@@ -7,6 +7,7 @@ pub(crate) mod inbox;
 pub(crate) mod index;
 pub(crate) mod journal;
 pub(crate) mod lease;
+pub(crate) mod merkle;
 pub(crate) mod projection;
 pub(crate) mod read;
 mod tune;

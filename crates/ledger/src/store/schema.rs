@@ -6,6 +6,7 @@ use bursar_service::migrate::Migration;
 pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "ledger", sql: LEDGER },
     Migration { version: 2, name: "index", sql: INDEX },
+    Migration { version: 3, name: "follower", sql: FOLLOWER },
 ];
 
 const LEDGER: &str = "
@@ -257,5 +258,55 @@ CREATE TABLE event_chunk (
     last_position BIGINT NOT NULL,
     body {{bytes}} NOT NULL,
     PRIMARY KEY (shard, first_position)
+);
+";
+
+const FOLLOWER: &str = "
+-- States of the engine, from which a start replays only the rest. Can be removed at any time, and were here: they come
+-- in parts of their own now, each readable by itself. A state is there once its row is; parts without one are leftovers.
+DROP TABLE checkpoint;
+CREATE TABLE checkpoint (
+    shard TEXT NOT NULL,
+    sequence BIGINT NOT NULL,
+    parts BIGINT NOT NULL,
+    PRIMARY KEY (shard, sequence)
+);
+CREATE TABLE checkpoint_part (
+    shard TEXT NOT NULL,
+    sequence BIGINT NOT NULL,
+    part BIGINT NOT NULL,
+    body {{bytes}} NOT NULL,
+    PRIMARY KEY (shard, sequence, part)
+);
+
+-- How far the Merkle log over the journal is: the tiles and checkpoints below change together with this row, or not at
+-- all, and only under the newest lease whose follower has begun.
+CREATE TABLE merkle_log (
+    shard TEXT NOT NULL PRIMARY KEY,
+    epoch BIGINT NOT NULL,
+    sequence BIGINT NOT NULL,
+    size BIGINT NOT NULL,
+    hash {{bytes}} NOT NULL,
+    root {{bytes}} NOT NULL
+);
+
+-- Hashes of the log, 256 a tile; a tile that is not full holds what there is.
+CREATE TABLE merkle_tile (
+    shard TEXT NOT NULL,
+    level BIGINT NOT NULL,
+    tile BIGINT NOT NULL,
+    hashes {{bytes}} NOT NULL,
+    PRIMARY KEY (shard, level, tile)
+);
+
+-- Signed checkpoints of the log. Those that are not lasting are removed after a while.
+CREATE TABLE merkle_checkpoint (
+    shard TEXT NOT NULL,
+    size BIGINT NOT NULL,
+    root {{bytes}} NOT NULL,
+    time BIGINT NOT NULL,
+    lasting BOOLEAN NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (shard, size)
 );
 ";

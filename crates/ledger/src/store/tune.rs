@@ -4,7 +4,7 @@ use bursar_service::db::{AssertSqlSafe, Db, DbError, Dialect, Isolation};
 
 /// Columns whose values are large and already dense: compressing them costs more than everything else that is done to
 /// them (some 100 MB/s on a core), and saves a third.
-const DENSE: &[(&str, &str)] = &[("journal", "entry"), ("checkpoint", "body")];
+const DENSE: &[(&str, &str)] = &[("journal", "entry"), ("checkpoint_part", "body")];
 
 /// Tells PostgreSQL not to compress dense columns. Engines that speak its protocol may not know the statement.
 pub(crate) async fn tune(db: &Db) {

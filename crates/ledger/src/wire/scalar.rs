@@ -232,6 +232,9 @@ impl<T: Item> Wire for Vec<T> {
     fn read(fields: &Fields<'_>, tag: u32) -> Result<Self, WireError> {
         fields.all(tag).map(T::from_raw).collect()
     }
+    fn read_alone(fields: &Fields<'_>) -> Result<Self, WireError> {
+        Self::read(fields, fields.only_tag()?)
+    }
 }
 
 impl Item for u32 {}

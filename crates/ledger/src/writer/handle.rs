@@ -13,6 +13,7 @@ use super::queue::Queue;
 use super::{Answer, Decision, Many, Order, Request, Said};
 use crate::config::Config;
 use crate::error::LedgerError;
+use crate::follow::{Followed, Report};
 use crate::history::{self, Lookup, Used};
 use crate::index::Memory;
 use crate::journal::{Fingerprint, Record};
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) index: Memory,
     /// The writer's queue, while this process owns the shard.
     pub(crate) queue: watch::Sender<Option<Queue>>,
+    /// How far the journal's follower is, and what it found.
+    pub(crate) followed: Arc<Followed>,
 }
 
 impl Shared {
@@ -51,8 +54,8 @@ impl Shared {
     ) -> Self {
         let shard = config.program.id.0;
         let queue = watch::Sender::new(None);
-        let (reached, index) = (Arc::default(), Memory::default());
-        Self { shard, db, clock, entropy, ids, config, reached, index, queue }
+        let (reached, index, followed) = (Arc::default(), Memory::default(), Arc::default());
+        Self { shard, db, clock, entropy, ids, config, reached, index, queue, followed }
     }
 }
 
@@ -146,6 +149,38 @@ impl Handle {
     pub(crate) async fn settled(&self, at_least: i64) -> Result<(), LedgerError> {
         let head = self.read(|_, position| position).await?;
         self.projected(head.max(at_least)).await
+    }
+
+    /// Waits until a signed checkpoint of the journal's Merkle log holds `size` positions.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotYet`] if none does by the call's deadline, [`LedgerError::NotOwner`] once another process owns
+    /// the shard, [`LedgerError::Damaged`] if the journal does not hold.
+    pub(crate) async fn signed(&self, size: i64) -> Result<(), LedgerError> {
+        tokio::select! {
+            biased;
+            signed = self.shared.followed.signed(size) => signed,
+            () = self.lost() => Err(LedgerError::NotOwner),
+        }
+    }
+
+    /// A look at the invariants by the journal's follower that is not older than a minute.
+    ///
+    /// # Errors
+    /// [`LedgerError::DeadlineExceeded`] if there is none by the call's deadline, [`LedgerError::NotOwner`] once another
+    /// process owns the shard.
+    pub(crate) async fn report(&self) -> Result<Option<Report>, LedgerError> {
+        tokio::select! {
+            biased;
+            () = self.lost() => Err(LedgerError::NotOwner),
+            report = self.shared.followed.report() => report,
+        }
+    }
+
+    /// Ends once this process does not own the shard, at once if it does not now.
+    async fn lost(&self) {
+        // The sender lives as long as self, so this cannot fail.
+        let _ = self.shared.queue.subscribe().wait_for(Option::is_none).await;
     }
 
     /// Waits until the projections hold `position`.

@@ -1,4 +1,4 @@
-//! From the database to a state in memory: the newest checkpoint, then the rest of the journal.
+//! From the database to a state in memory: the newest stored state, then the rest of the journal.
 
 use bursar_ledger_engine::Engine;
 use bursar_types::id::Uuid;
@@ -8,14 +8,15 @@ use tokio::sync::mpsc;
 use super::filter::Filter;
 use super::handle::Shared;
 use super::queue::Queue;
-use super::shard::{Checkpoint, Shard};
+use super::shard::Shard;
 use super::{Request, owner};
 use crate::error::LedgerError;
+use crate::follow::state;
 use crate::index::{Block, BlockReader, Kind, request_key, transfer_key};
-use crate::journal::{Head, whole};
+use crate::journal::Head;
 use crate::project::Batch;
 use crate::store::projection::Progress;
-use crate::store::{checkpoint, index, journal};
+use crate::store::{index, journal};
 
 /// Blocks that are read at once: some ten thousand request ids.
 const BLOCKS_PAGE: usize = 128;
@@ -55,24 +56,12 @@ pub(super) async fn load(
     Ok((shard, head))
 }
 
-/// The state to begin with: a checkpoint that the projections have reached, or nothing.
+/// The state to begin with: a stored one that the projections have reached, or nothing.
 async fn begin(shared: &Shared, progress: &Progress, filter: Filter) -> Result<(Shard, Head), LedgerError> {
-    if let Some((sequence, body)) = checkpoint::newest(&shared.db, shared.shard, progress.complete()).await?
+    if let Some((sequence, state)) = state::load(&shared.db, shared.shard, progress.complete()).await?
         && let Some(head) = journal::head_at(&shared.db, shared.shard, sequence).await?
     {
-        let restored = whole::<Checkpoint>(&body)
-            .map_err(LedgerError::from)
-            .and_then(|checkpoint| Shard::restore(checkpoint, &head, Filter::new(1)));
-        match restored {
-            Ok(mut shard) => {
-                shard.filter = filter;
-                return Ok((shard, head));
-            }
-            // The journal is the truth: a checkpoint that cannot be used costs time only.
-            Err(error) => {
-                tracing::error!(%error, sequence, "a checkpoint cannot be used; replaying from the start");
-            }
-        }
+        return Ok((Shard::restore(state, &head, filter), head));
     }
     Ok((Shard::new(Engine::new(), &Head::empty(), filter), Head::empty()))
 }

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bursar_ledger_engine::{
-    Action, Applied, Day, Effect, Engine, Hold, Outcome, Reference, Snapshot, Transferred,
-};
+use bursar_ledger_engine::{Action, Applied, Day, Effect, Engine, Hold, Outcome, Reference, Transferred};
 use bursar_types::id::ProgramId;
 use bursar_types::{RequestId, Timestamp};
 
@@ -13,28 +11,9 @@ use super::filter::Filter;
 use super::recent::{Recent, RecentUse};
 use super::{Answer, Decision, Order};
 use crate::error::LedgerError;
+use crate::follow::state::{ProofUse, State};
 use crate::journal::{Entry, EntryWriter, Head, Record, Row, UsedProof};
 use crate::project::{Batch, Decided, PaymentRecord, Step};
-use crate::wire::message;
-
-/// A proof that was used, and by which request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ProofUse {
-    proof: UsedProof,
-    request_id: RequestId,
-}
-
-/// Everything a start needs to go on from a row of the journal.
-#[derive(Debug)]
-pub(super) struct Checkpoint {
-    pub(super) state: Snapshot,
-    pub(super) proofs: Vec<ProofUse>,
-}
-
-message! {
-    ProofUse { 1 proof, 2 request_id }
-    Checkpoint { 1 state, 2 proofs }
-}
 
 /// A batch that is being collected: decided in memory, not yet durable.
 #[derive(Debug)]
@@ -91,19 +70,10 @@ impl Shard {
         }
     }
 
-    pub(super) fn restore(checkpoint: Checkpoint, head: &Head, filter: Filter) -> Result<Self, LedgerError> {
-        let engine =
-            Engine::restore(checkpoint.state).map_err(|error| LedgerError::Damaged(error.to_string()))?;
-        let mut shard = Self::new(engine, head, filter);
-        let proofs = checkpoint.proofs.into_iter();
-        shard.proofs = proofs.map(|used| (used.proof.id.clone(), used)).collect();
-        Ok(shard)
-    }
-
-    pub(super) fn checkpoint(&self) -> Checkpoint {
-        let mut proofs: Vec<_> = self.proofs.values().cloned().collect();
-        proofs.sort_by(|a, b| a.proof.id.cmp(&b.proof.id));
-        Checkpoint { state: self.engine.snapshot(), proofs }
+    pub(super) fn restore(state: State, head: &Head, filter: Filter) -> Self {
+        let mut shard = Self::new(state.engine, head, filter);
+        shard.proofs = state.proofs.into_iter().map(|used| (used.id().clone(), used)).collect();
+        shard
     }
 
     /// Decides a command as part of `open`; `now` is the moment of the batch if this is its first.
@@ -130,7 +100,7 @@ impl Shard {
             return Ok(Verdict::LookUp(order));
         }
         if let Some(proof) = &order.proof
-            && self.proofs.get(&proof.id).is_some_and(|used| used.request_id != id)
+            && self.proofs.get(&proof.id).is_some_and(|used| used.forbids(id))
         {
             return Err(LedgerError::Proof("it was used before"));
         }
@@ -202,13 +172,13 @@ impl Shard {
     }
 
     fn note_proof(&mut self, proof: UsedProof, request_id: RequestId) {
-        self.proofs.insert(proof.id.clone(), ProofUse { proof, request_id });
+        self.proofs.insert(proof.id.clone(), ProofUse::new(proof, request_id));
     }
 
     /// Forgets proofs that nobody can use any more.
     pub(super) fn forget_proofs(&mut self) {
         let now = self.time;
-        self.proofs.retain(|_, used| used.proof.until >= now);
+        self.proofs.retain(|_, used| used.until() >= now);
     }
 
     /// Applies a row of the journal again, and makes sure that the same comes of it.
