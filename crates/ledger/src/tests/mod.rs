@@ -7,5 +7,6 @@ mod money;
 mod ownership;
 mod payments;
 mod receipts;
+mod speed;
 mod streams;
 mod world;
