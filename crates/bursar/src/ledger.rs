@@ -1,4 +1,8 @@
-//! `bursar ledger …`: the operator's view of a running ledger.
+//! `bursar ledger …`: the operator's view of a running ledger, and what anyone checks without one.
+
+mod check;
+mod fetch;
+mod kept;
 
 use std::time::Duration;
 
@@ -12,6 +16,9 @@ use tonic::Status;
 use crate::cli::Verify;
 use crate::exit::Exit;
 use crate::platform::Endpoints;
+
+pub(crate) use check::run as check;
+pub(crate) use fetch::{checkpoint, receipt};
 
 /// How often the progress moves.
 const TICK: Duration = Duration::from_millis(100);

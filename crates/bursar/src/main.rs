@@ -48,6 +48,9 @@ fn main() -> ExitCode {
                 .await
             }
             Command::Ledger(cli::Ledger::Verify(arguments)) => ledger::verify(arguments).await,
+            Command::Ledger(cli::Ledger::Receipt(arguments)) => ledger::receipt(arguments).await,
+            Command::Ledger(cli::Ledger::Checkpoint(arguments)) => ledger::checkpoint(arguments).await,
+            Command::Ledger(cli::Ledger::Check(arguments)) => ledger::check(arguments).await,
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Serve(_) => Ok(()),

@@ -324,12 +324,11 @@ impl<'a> Life<'a> {
 
     /// Something does not hold: what came before is stored and signed, nothing after.
     async fn halt(&mut self, finding: Finding) -> Result<Next, LedgerError> {
-        let of_the_log = finding.invariant == LOG;
+        // Whoever waits is told of the finding only once there is nothing more to come.
+        let good = finding.invariant != LOG;
+        let signed = if good { self.advance().await } else { Ok(()) };
         self.of.shared.followed.found(vec![finding]);
-        if !of_the_log {
-            self.advance().await?;
-        }
-        Ok(Next::Halt)
+        signed.map(|()| Next::Halt)
     }
 
     /// When the next checkpoint is to be signed; `None`: there is nothing to sign.

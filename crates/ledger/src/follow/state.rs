@@ -68,10 +68,10 @@ pub(crate) struct State {
 }
 
 /// Why a store ended early; whoever took the parts has gone.
-pub(super) struct NobodyListens;
+pub(crate) struct NobodyListens;
 
 /// Encodes a state part by part. Takes a while: not for a thread of the runtime.
-pub(super) fn encode<'a>(
+pub(crate) fn encode<'a>(
     engine: &Engine,
     proofs: impl Iterator<Item = &'a ProofUse>,
     parts: &mpsc::Sender<Vec<u8>>,
@@ -97,12 +97,12 @@ pub(super) fn encode<'a>(
 }
 
 /// A channel for [`encode`].
-pub(super) fn channel() -> (mpsc::Sender<Vec<u8>>, mpsc::Receiver<Vec<u8>>) {
+pub(crate) fn channel() -> (mpsc::Sender<Vec<u8>>, mpsc::Receiver<Vec<u8>>) {
     mpsc::channel(PARTS_AHEAD)
 }
 
 /// Stores the parts of the state as of row `sequence` as they come. False: another lease has the follower.
-pub(super) async fn store(
+pub(crate) async fn store(
     db: &Db,
     shard: ProgramId,
     epoch: i64,

@@ -549,15 +549,51 @@ on_both_databases! {
         let accounts = pair(&node).await;
         transfers(&node, &accounts, 60).await;
         let before = node.handle.read(|engine, position| (engine.snapshot(), position)).await.unwrap();
-        let db = node.db.clone();
+        let sequence = { let row = node.handle.read(|_, position| position); row.await.unwrap() };
         node.stop().await;
-        let db = { drop(db); world.node().await };
-        sql(&db.db, "UPDATE checkpoint_part SET body = hash FROM merkle_log WHERE part = 0").await;
-        db.stop().await;
-        // An orderly stop with nothing new stores no state over it.
+
+        // An orderly stop leaves the state of the journal's end.
+        let node = world.node().await;
+        let newest = async |most| checkpoint::newest(&node.db, shard(), most).await.unwrap();
+        let (stored, parts) = newest(i64::MAX).await.unwrap();
+        let at = journal::head_at(&node.db, shard(), stored).await.unwrap().unwrap();
+        assert_eq!((at.position, parts), (sequence, 1));
+        // Its only part is another one's, as after a fault of the disk.
+        let changed = sql(&node.db, "UPDATE checkpoint_part SET body = (SELECT hash FROM merkle_log)").await;
+        assert!(changed >= 1, "{changed}");
+        drop(node);
+        world.clock.advance(Duration::from_secs(3));
         let node = world.node().await;
         let after = node.handle.read(|engine, position| (engine.snapshot(), position)).await.unwrap();
         assert_eq!(after, before);
+        everything_is_proven(&world, &node).await;
+        // And one of which a part is missing.
+        node.stop().await;
+        let node = world.node().await;
+        assert!(sql(&node.db, "DELETE FROM checkpoint_part").await >= 1);
+        drop(node);
+        world.clock.advance(Duration::from_secs(3));
+        let node = world.node().await;
+        let after = node.handle.read(|engine, position| (engine.snapshot(), position)).await.unwrap();
+        assert_eq!(after, before);
+        node.stop().await;
+    }
+
+    async fn the_schema_comes_forward_from_the_first_release(database: TestDatabase) {
+        let old = database.open(&crate::store::MIGRATIONS[..1]).await;
+        let insert = "INSERT INTO checkpoint (shard, sequence, part, parts, body)
+                      SELECT 'prog_00000000000000000000000001', 3, 0, 1, digest FROM bursar_schema_history
+                      WHERE module = 'service'";
+        assert_eq!(sql(&old, insert).await, 1);
+        old.close().await;
+        // A state of the first release is none any more; the journal is the truth.
+        let new = database.open(crate::store::MIGRATIONS).await;
+        assert_eq!(checkpoint::newest(&new, shard(), i64::MAX).await.unwrap(), None);
+        new.close().await;
+        let world = World::new(database);
+        let node = world.node().await;
+        let accounts = pair(&node).await;
+        transfers(&node, &accounts, 10).await;
         everything_is_proven(&world, &node).await;
         node.stop().await;
     }

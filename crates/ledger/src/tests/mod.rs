@@ -9,5 +9,6 @@ mod ownership;
 mod payments;
 mod reads;
 mod receipts;
+mod speed;
 mod streams;
 mod world;
