@@ -1,9 +1,12 @@
 //! The ledger as a whole, in this process: on both databases, with clocks, peers and faults in the test's hand.
 
 mod books;
+mod bulk;
 mod cards;
+mod desk;
 mod money;
 mod ownership;
 mod payments;
 mod streams;
+mod transfers;
 mod world;
