@@ -3,7 +3,7 @@
 use bursar_proto::ledger::v1 as proto;
 use bursar_testkit::on_both_databases;
 
-use super::desk::{one_of_many, told};
+use super::desk::{Wrong, one_of_many, told};
 use super::world::{World, uuid, yuan};
 
 fn bulk(orders: Vec<proto::TransferOrder>, linked: bool) -> proto::BatchCreateTransfersRequest {
@@ -108,7 +108,7 @@ on_both_databases! {
         let node = world.node().await;
         let (from, to) = node.pair().await;
         let good = one_of_many(&from, &to, 1);
-        let wrong: &[(fn(&mut proto::TransferOrder), &str, &str)] = &[
+        let wrong: &[Wrong<proto::TransferOrder>] = &[
             (|o| o.amount = None, "INVALID_FIELD", "orders[17].amount"),
             (|o| o.amount = yuan(0), "INVALID_AMOUNT", "orders[17].amount.minor_units"),
             (|o| o.debit_account_id = "x".into(), "INVALID_FIELD", "orders[17].debit_account_id"),

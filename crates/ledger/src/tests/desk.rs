@@ -49,6 +49,9 @@ pub(super) fn one_of_many(from: &str, to: &str, amount: i64) -> proto::TransferO
     }
 }
 
+/// What makes a request wrong, with the reason and the field that are told.
+pub(super) type Wrong<T> = (fn(&mut T), &'static str, &'static str);
+
 /// The reason of a refusal with the field it names, or the refused command's subject.
 pub(super) fn told(status: &Status) -> (&'static str, String) {
     let violation = violations_of(status).into_iter().next().map(|violation| violation.field);

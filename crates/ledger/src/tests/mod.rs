@@ -1,5 +1,6 @@
 //! The ledger as a whole, in this process: on both databases, with clocks, peers and faults in the test's hand.
 
+mod accounts;
 mod books;
 mod bulk;
 mod cards;
@@ -8,5 +9,6 @@ mod money;
 mod ownership;
 mod payments;
 mod streams;
+mod transfer_stream;
 mod transfers;
 mod world;

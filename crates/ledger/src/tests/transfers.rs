@@ -3,7 +3,7 @@
 use bursar_proto::ledger::v1 as proto;
 use bursar_testkit::on_both_databases;
 
-use super::desk::{limit, opening, order, told};
+use super::desk::{Wrong, limit, opening, order, told};
 use super::world::{Node, Wish, World, eventually, reason, uuid, yuan};
 
 type Change = fn(&mut proto::CreateTransferRequest);
@@ -216,7 +216,7 @@ on_both_databases! {
         let capture = proto::CaptureHoldRequest {
             request_id: uuid(), transfer_id: id.clone(), amount: yuan(1), ..Default::default()
         };
-        let wrong: &[(fn(&mut proto::CaptureHoldRequest), &str, &str)] = &[
+        let wrong: &[Wrong<proto::CaptureHoldRequest>] = &[
             (|c| c.request_id = String::new(), "REQUEST_ID_MISSING", "request_id"),
             (|c| c.transfer_id = String::new(), "INVALID_FIELD", "transfer_id"),
             (|c| c.transfer_id = "tran_00000000000000000000000000".into(), "HOLD_NOT_OPEN", "transfer_id"),
