@@ -9,6 +9,7 @@ use std::time::Duration;
 use bursar_client::{Failure, Options, TransferClient, proto};
 use bursar_service::Identity;
 use bursar_testkit::on_both_databases;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -101,24 +102,25 @@ on_both_databases! {
         let (a, b) = (ledger.account().await, ledger.account().await);
         let options = Options { deadline: Duration::from_secs(30), ..Options::default() };
         let client = TransferClient::new(ledger.channel(Identity::Backend), options);
+        let made = Arc::new(watch::Sender::new(0));
         let mut tasks = JoinSet::new();
         for task in 0..16_i64 {
-            let (client, a, b) = (client.clone(), a.clone(), b.clone());
+            let (client, a, b, made) = (client.clone(), a.clone(), b.clone(), Arc::clone(&made));
             tasks.spawn(async move {
                 let mut sum = 0;
                 for number in 0..60 {
                     let amount = 1 + task * 100 + number;
-                    let made = persist(&client, transfer(&a, &b, amount)).await;
-                    assert_eq!(made.amount.unwrap().minor_units, amount);
+                    let transfer = persist(&client, transfer(&a, &b, amount)).await;
+                    assert_eq!(transfer.amount.unwrap().minor_units, amount);
                     sum += amount;
-                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    made.send_modify(|made| *made += 1);
                 }
                 sum
             });
         }
         let mut running = running;
-        for _ in 0..3 {
-            tokio::time::sleep(Duration::from_millis(150)).await;
+        for wanted in [100, 300, 600] {
+            made.subscribe().wait_for(|made| *made >= wanted).await.unwrap();
             running.stop().await;
             running = ledger.start().await;
         }

@@ -53,7 +53,7 @@ impl Twin for Authorizations {
             return Incoming { request_id: String::new(), deadline_ms, work: Err(wrong.into()) };
         };
         let order = self.api.authorization(&self.context, &command);
-        let work = order.map(|order| Work::Decide(order, ()));
+        let work = order.map(|order| Work::Decide(Box::new(order), ()));
         Incoming { request_id: command.request_id, deadline_ms, work }
     }
 

@@ -1,10 +1,11 @@
 //! The bytes of format 1, and the chain.
 
 use bursar_ledger_engine::{
-    Action, Actor, Authorize, BalanceAfter, Balances, Channel, Command, Control, ControlScope, CountedPer,
-    Country, CvvResult, EntryMode, Match, Mcc, Measure, Merchant, Name, NormalSide, Note, Outcome,
-    PasswordResult, PaymentKind, PinResult, Reference, Refusal, RefusalReason, Role, Rule, Subject, Text,
-    TransferCode, TransferMode, TransferOrder, Transferred, Verification, Window,
+    Account, AccountCode, Action, Actor, Authorize, BalanceAfter, BalanceLimit, Balances, Channel, Command,
+    Control, ControlScope, CountedPer, Country, CvvResult, EntryMode, HoldSums, Match, Mcc, Measure,
+    Merchant, Metadata, Name, NormalSide, Note, OpenAccount, Outcome, PasswordResult, PaymentKind, PinResult,
+    Reference, Refusal, RefusalReason, Role, Rule, Subject, Text, TransferCode, TransferMode, TransferOrder,
+    Transferred, Verification, Window,
 };
 use bursar_types::id::{AccountId, CardId, PaymentId, TransferId, Uuid};
 use bursar_types::{Asset, Money, RequestId};
@@ -192,6 +193,71 @@ fn the_chain_tells_what_is_wrong() {
     assert!(broken(|row| row.first_position += 1).unwrap().contains("begins at position 3"));
     // A row of another program is not of this chain.
     assert!(head.broken_by(id(9), &second).is_some());
+}
+
+/// Fields that were added to format 1 later: as [`format_1_is_what_it_was`], and kept for ever like it.
+#[test]
+fn what_was_added_to_format_1_is_what_it_was() {
+    let after = |account: u128| BalanceAfter {
+        account: id(account),
+        balances: Balances { posted_debits: 1, posted_credits: 2, pending_debits: 3, pending_credits: 4 },
+        normal: NormalSide::Credit,
+    };
+    let hold = HoldSums { held: 150, captured: 60, over_captured: 0, released: 40 };
+    let done = Transferred {
+        transfer: id(6),
+        amount: cny(60),
+        outstanding: Some(50),
+        debit: after(7),
+        credit: after(8),
+        hold: Some(hold),
+    };
+    let refused = Err(Refusal::new(RefusalReason::InsufficientFunds, Subject::DebitAccount));
+    let metadata = |key, value| (Text::new(key).unwrap(), Text::new(value).unwrap());
+    let open = OpenAccount {
+        account: id(7),
+        asset: Asset::from_code("POINTS").unwrap(),
+        normal: NormalSide::Debit,
+        limit: BalanceLimit::Overdraft(5),
+        code: AccountCode(1_000),
+        owner: None,
+        funding_reference: None,
+        reference: Reference::default(),
+        metadata: Metadata::new([metadata("a", "1"), metadata("部门", "")]).unwrap(),
+    };
+    let account = Account {
+        id: open.account,
+        asset: open.asset,
+        normal: open.normal,
+        limit: open.limit,
+        code: open.code,
+        owner: None,
+        funding_reference: None,
+        reference: Reference::default(),
+        metadata: open.metadata.clone(),
+        opened_at: Timestamp::from_micros(9),
+        freezes: Vec::new(),
+        closed_at: Some(Timestamp::from_micros(10)),
+        balances: Balances::default(),
+    };
+    let batch = Action::TransferBatch { orders: Vec::new(), linked: true };
+    let close = Action::CloseAccount { account: id(7) };
+    let (body, _) = Body::new("Test", "service/test").field("a", "b").finish();
+    let made = [
+        (Action::OpenAccount(Box::new(open)), Outcome::Done),
+        (batch, Outcome::Batch(vec![Ok(done), refused, Ok(done)])),
+        (close, Outcome::Account(Box::new(account))),
+    ];
+    let records: Vec<Record> = (1..)
+        .zip(made)
+        .map(|(number, (action, outcome))| {
+            let command = Command { request_id: id(number), actor: actor(), action };
+            Record { command, outcome, body: Some(body.clone()), proof: None }
+        })
+        .collect();
+    let row = row(&Head::empty(), &records);
+    assert_eq!(Entry::decode(&row.entry).unwrap().records, records);
+    assert_eq!(HEXLOWER.encode(&row.entry), include_str!("golden_v1_additions.txt").trim());
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! The ledger as a whole, in this process: on both databases, with clocks, peers and faults in the test's hand.
 
+mod accounts;
 mod books;
+mod bulk;
 mod cards;
+mod desk;
 mod follow;
 mod index;
 mod money;
@@ -9,6 +12,7 @@ mod ownership;
 mod payments;
 mod reads;
 mod receipts;
-mod speed;
 mod streams;
+mod transfer_stream;
+mod transfers;
 mod world;

@@ -44,7 +44,7 @@ impl JournalStore for Unreliable {
 
 /// A journal that waits for leave before each append.
 #[derive(Debug)]
-struct Gated(SqlJournal, Arc<tokio::sync::Semaphore>);
+pub(super) struct Gated(pub(super) SqlJournal, pub(super) Arc<tokio::sync::Semaphore>);
 
 impl JournalStore for Gated {
     fn append(&self, shard: ProgramId, row: Row) -> BoxFuture<'_, Result<Appended, DbError>> {

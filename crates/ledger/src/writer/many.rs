@@ -16,7 +16,7 @@ pub(crate) struct Tagged {
     /// The sender's name for it.
     pub(crate) tag: u32,
     /// The command.
-    pub(crate) order: Order,
+    pub(crate) order: Box<Order>,
     /// A command that is still undecided then is not decided any more.
     pub(crate) deadline: Instant,
 }

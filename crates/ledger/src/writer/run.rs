@@ -69,8 +69,9 @@ pub(super) struct Writer<'a> {
 struct Collected {
     open: Open,
     waiters: Vec<Waiter>,
-    /// Commands and reads.
+    /// Commands and reads that wait for it. Those that were refused do not.
     taken: usize,
+    /// Transfers of those commands.
     transfers: usize,
 }
 
@@ -158,10 +159,7 @@ impl<'a> Writer<'a> {
     }
 
     fn take(&mut self, request: Request, collected: &mut Collected) {
-        let (commands, transfers) = request.weight();
-        self.waiting.taken((commands, transfers));
-        collected.taken += commands.max(1);
-        collected.transfers += transfers;
+        self.waiting.taken(request.weight());
         match request {
             Request::Decide { order, unknown_up_to, reply } => {
                 self.decide_one(*order, unknown_up_to, reply, collected);
@@ -186,7 +184,7 @@ impl<'a> Writer<'a> {
         reply: Reply,
         collected: &mut Collected,
     ) {
-        match self.decide(order, unknown_up_to, &mut collected.open) {
+        match self.decide(order, unknown_up_to, collected) {
             Ok(Verdict::Answer(answer)) => collected.waiters.push(Waiter::Command(reply, answer)),
             // The caller may have gone; nobody misses these answers then.
             Ok(Verdict::LookUp(order)) => drop(reply.send(Ok(Said::LookUp(Box::new(order))))),
@@ -203,7 +201,7 @@ impl<'a> Writer<'a> {
                 answers.at_once(tagged.tag, Err(LedgerError::DeadlineExceeded));
                 continue;
             }
-            match self.decide(tagged.order, None, &mut collected.open) {
+            match self.decide(*tagged.order, None, collected) {
                 Ok(Verdict::Answer(answer)) => answers.when_durable(tagged.tag, answer),
                 Ok(Verdict::LookUp(order)) => answers.at_once(tagged.tag, Ok(Said::LookUp(Box::new(order)))),
                 Err(error) => answers.at_once(tagged.tag, Err(error)),
@@ -216,12 +214,17 @@ impl<'a> Writer<'a> {
         &mut self,
         order: Order,
         unknown_up_to: Option<i64>,
-        open: &mut Open,
+        collected: &mut Collected,
     ) -> Result<Verdict, LedgerError> {
-        let kind = counts::kind(&order.command.action);
+        let (kind, transfers) = (counts::kind(&order.command.action), order.transfers());
+        let open = &mut collected.open;
         // One moment for all of a batch.
         let now = if open.is_empty() { self.shared.clock.now() } else { open.time };
         let told = self.shard.decide(order, unknown_up_to, open, now);
+        if let Ok(Verdict::Answer(_)) = &told {
+            collected.taken += 1;
+            collected.transfers += transfers;
+        }
         let came_to = match &told {
             Ok(Verdict::Answer(answer)) if answer.repeated => CameTo::Repeated,
             Ok(Verdict::Answer(_)) => CameTo::Journaled,
@@ -234,6 +237,7 @@ impl<'a> Writer<'a> {
 
     fn read(&mut self, read: Read, collected: &mut Collected) {
         let release = read(&self.shard.engine, self.shard.position);
+        collected.taken += 1;
         collected.waiters.push(Waiter::Read(release));
     }
 

@@ -69,7 +69,7 @@ impl Transfers {
                 return (request_id, Ok(Work::Later(reversing)));
             }
         };
-        (request_id, order.map(|order| Work::Decide(order, kept)).map_err(LedgerError::from))
+        (request_id, order.map(|order| Work::Decide(Box::new(order), kept)).map_err(LedgerError::from))
     }
 }
 

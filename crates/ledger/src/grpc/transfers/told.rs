@@ -3,6 +3,7 @@
 use bursar_ledger_engine::{
     Action, BalanceAfter, Day, Hold, HoldSums, Outcome, Refusal, RefusalReason, TransferMode, Transferred,
 };
+use bursar_proto::common::v1::Money;
 use bursar_proto::ledger::v1 as proto;
 use bursar_service::parse::{money_message, timestamp_message};
 use bursar_types::TypedId as _;
@@ -126,7 +127,8 @@ pub(super) fn created(
         transfer_id: done.transfer.text(),
         debit_account_id: message.debit_account_id,
         credit_account_id: message.credit_account_id,
-        amount: Some(money_message(done.amount)),
+        // A balancing order asked for more than it may have found.
+        amount: message.amount.map(|asked| Money { minor_units: done.amount.minor_units, ..asked }),
         state: state.into(),
         captured: done.amount.minor_units.saturating_sub(held),
         held,

@@ -33,6 +33,9 @@ const GROUP_TRANSFERS_MAX: usize = MAX_BATCH;
 /// Groups of answers that are taken at once.
 const GROUPS_MAX: usize = 64;
 
+/// A command's number, and what became of it.
+type Finished<T> = (u32, Result<<T as Twin>::Outcome, LedgerError>);
+
 /// A stream of answers to a stream of commands.
 pub(in crate::grpc) struct Exchange<T: Twin> {
     twin: Arc<T>,
@@ -45,7 +48,7 @@ pub(in crate::grpc) struct Exchange<T: Twin> {
     reply: UnboundedSender<Group>,
     replies: UnboundedReceiver<Group>,
     /// Commands that wait for something else than the writer.
-    slow: FuturesUnordered<BoxFuture<'static, (u32, Result<T::Outcome, LedgerError>)>>,
+    slow: FuturesUnordered<BoxFuture<'static, Finished<T>>>,
     /// Rings when the first deadline passes.
     alarm: Pin<Box<Sleep>>,
     alarm_at: Option<Instant>,

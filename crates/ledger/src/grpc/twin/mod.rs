@@ -64,7 +64,7 @@ pub(super) struct Incoming<T: Twin> {
 /// What is to be done about a message.
 pub(super) enum Work<T: Twin> {
     /// Have this decided.
-    Decide(Order, T::Kept),
+    Decide(Box<Order>, T::Kept),
     /// Wait for this.
     Later(Later<T::Outcome>),
 }
