@@ -29,7 +29,7 @@ pub(crate) async fn verify(arguments: &Verify) -> Result<(), Exit> {
     let mut books = BooksServiceClient::new(endpoints.channel(Identity::Ledger, Identity::Operator)?);
     let away =
         |status: Status| Exit::unavailable(format!("the ledger does not answer: {}", status.message()));
-    let mut stream = books.verify_journal(VerifyJournalRequest {}).await.map_err(away)?.into_inner();
+    let mut stream = books.verify_journal(VerifyJournalRequest::default()).await.map_err(away)?.into_inner();
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("verifying {bar:40} {pos} of {len} ({eta})") {
         bar.set_style(style);

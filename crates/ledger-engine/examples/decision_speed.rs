@@ -65,6 +65,7 @@ fn main() {
         owner,
         funding_reference: None,
         reference: Reference::default(),
+        metadata: Metadata::default(),
     };
     for number in 1..=5 {
         set_up(Action::OpenAccount(Box::new(open(number, None))));

@@ -22,6 +22,7 @@ fn account(number: u128, asset: Asset, normal: NormalSide, code: AccountCode) ->
         owner: None,
         funding_reference: None,
         reference: Reference::default(),
+        metadata: Metadata::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use bursar_types::id::{AccountId, CustomerId};
 use bursar_types::{Asset, Timestamp};
 
-use crate::{FreezeHolder, Note, Reference};
+use crate::{FreezeHolder, Metadata, Note, Reference};
 
 /// The side on which an account's balance normally lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,6 +105,38 @@ impl Balances {
     }
 }
 
+/// The sums over several accounts of one asset, in minor units: they may exceed 64 bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// All posted debits.
+    pub posted_debits: i128,
+    /// All posted credits.
+    pub posted_credits: i128,
+    /// Debits of open holds.
+    pub pending_debits: i128,
+    /// Credits of open holds.
+    pub pending_credits: i128,
+    /// How many accounts.
+    pub accounts: i64,
+}
+
+impl Totals {
+    /// Adds an account's sums.
+    pub(crate) fn add(&mut self, balances: &Balances) {
+        // 2^63 accounts of 2^63 minor units each would fit.
+        self.posted_debits += i128::from(balances.posted_debits);
+        self.posted_credits += i128::from(balances.posted_credits);
+        self.pending_debits += i128::from(balances.pending_debits);
+        self.pending_credits += i128::from(balances.pending_credits);
+        self.accounts += 1;
+    }
+
+    /// Whether debits equal credits, posted and pending.
+    pub fn balanced(&self) -> bool {
+        self.posted_debits == self.posted_credits && self.pending_debits == self.pending_credits
+    }
+}
+
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -124,6 +156,8 @@ pub struct Account {
     pub funding_reference: Option<Reference>,
     /// A reference of the opener's.
     pub reference: Reference,
+    /// What the opener keeps with it.
+    pub metadata: Metadata,
     /// When it was opened.
     pub opened_at: Timestamp,
     /// Freezes in force, sorted by holder.
@@ -179,4 +213,6 @@ pub struct OpenAccount {
     pub funding_reference: Option<Reference>,
     /// A reference of the opener's.
     pub reference: Reference,
+    /// What the opener keeps with it.
+    pub metadata: Metadata,
 }

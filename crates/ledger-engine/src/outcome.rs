@@ -21,6 +21,8 @@ pub enum Outcome {
     Refused(Refusal),
     /// Done, and there is nothing more to say than the effects do.
     Done,
+    /// An account was limited, frozen, unfrozen or closed; this is how it was right after.
+    Account(Box<Account>),
     /// A product version was drafted.
     Drafted {
         /// Its number.
@@ -78,6 +80,8 @@ pub struct Transferred {
     pub debit: BalanceAfter,
     /// The credited account after.
     pub credit: BalanceAfter,
+    /// How the hold stands, if it was about a hold.
+    pub hold: Option<HoldSums>,
 }
 
 /// An account after a step.

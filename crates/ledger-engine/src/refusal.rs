@@ -40,7 +40,7 @@ refusals! {
     /// More items than a command may have, or than a thing may hold.
     TooMany 105 "TOO_MANY" InvalidField,
     /// Another item of the linked group was refused, so this one did not happen either.
-    LinkedItemFailed 106 "LINKED_ITEM_FAILED" Conflict,
+    LinkedItemFailed 106 "LINKED_ITEM_FAILED" LinkedItemFailed,
 
     /// The program was not set up.
     ProgramNotConfigured 201 "PROGRAM_NOT_CONFIGURED" WrongState,
@@ -167,19 +167,19 @@ impl Subject {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Command => "",
-            Self::Account => "account",
-            Self::DebitAccount => "debit_account",
-            Self::CreditAccount => "credit_account",
+            Self::Account => "account_id",
+            Self::DebitAccount => "debit_account_id",
+            Self::CreditAccount => "credit_account_id",
             Self::Amount => "amount",
             Self::Limit => "limit",
-            Self::Transfer => "transfer",
-            Self::Hold => "hold",
-            Self::Card => "card",
-            Self::Product => "product",
-            Self::Payment => "payment",
-            Self::Customer => "customer",
+            Self::Transfer => "transfer_id",
+            Self::Hold => "transfer_id",
+            Self::Card => "card_id",
+            Self::Product => "card_product_id",
+            Self::Payment => "payment_id",
+            Self::Customer => "customer_id",
             Self::Holder => "holder",
-            Self::Expiry => "expiry",
+            Self::Expiry => "hold_seconds",
             Self::Control => "control",
             Self::Fee => "fee",
             Self::HoldPolicy => "hold_policy",
@@ -187,7 +187,7 @@ impl Subject {
             Self::NetworkReference => "network_reference",
             Self::BankTransactionId => "bank_transaction_id",
             Self::Program => "program",
-            Self::Items => "items",
+            Self::Items => "orders",
         }
     }
 }

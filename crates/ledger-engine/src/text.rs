@@ -23,6 +23,9 @@ pub enum TextError {
 pub struct Text<const MAX: usize>(Option<Arc<str>>); // `None` for the empty text, and for nothing else
 
 impl<const MAX: usize> Text<MAX> {
+    /// The bound in bytes of UTF-8.
+    pub const BYTES_MAX: usize = MAX;
+
     /// The text, if it keeps the bound.
     ///
     /// # Errors
@@ -68,10 +71,11 @@ impl<const MAX: usize> fmt::Debug for Text<MAX> {
 
 /// A name a person reads: product, merchant, actor.
 pub type Name = Text<120>;
-/// A reference of an outside system: bank reference, network transaction id, proof id.
-pub type Reference = Text<64>;
-/// Free words that explain something: the reason of a freeze, the description of a transfer.
-pub type Note = Text<256>;
+/// A reference of an outside system: bank reference, network transaction id, proof id. 64 characters of any script.
+pub type Reference = Text<256>;
+/// Free words that explain something: the reason of a freeze, the description of a transfer. 256 characters of any
+/// script.
+pub type Note = Text<1024>;
 
 #[cfg(test)]
 mod tests {

@@ -154,7 +154,38 @@ pub struct Hold {
 impl Hold {
     /// What is still set aside, in minor units; never negative.
     pub fn outstanding(&self) -> i64 {
-        self.held.minor_units.saturating_sub(self.captured).saturating_sub(self.released).max(0)
+        self.sums().outstanding()
+    }
+
+    /// How it stands.
+    pub fn sums(&self) -> HoldSums {
+        HoldSums {
+            held: self.held.minor_units,
+            captured: self.captured,
+            over_captured: self.over_captured,
+            released: self.released,
+        }
+    }
+}
+
+/// How a hold stands, in minor units. An outcome tells it, so that a repeated request is answered with how it stood
+/// then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldSums {
+    /// Held in all, increments included.
+    pub held: i64,
+    /// Captured from the held amount (not beyond it).
+    pub captured: i64,
+    /// Captured beyond the held amount.
+    pub over_captured: i64,
+    /// Voided, released by a final capture, or expired.
+    pub released: i64,
+}
+
+impl HoldSums {
+    /// What is still set aside; never negative.
+    pub fn outstanding(&self) -> i64 {
+        self.held.saturating_sub(self.captured).saturating_sub(self.released).max(0)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bursar_ledger_engine::{Refusal, RefusalReason};
+use bursar_service::Invalid;
 use bursar_service::db::DbError;
 use bursar_service::error::PeerError;
 use bursar_types::{Failure, FieldViolation, Reason};
@@ -20,6 +21,15 @@ pub enum LedgerError {
     /// The engine refused the command: nothing changed, the request id may be used again.
     #[error("refused: {0}")]
     Refused(Refusal),
+    /// Every order of a bulk was refused: nothing changed, the request id may be used again.
+    #[error("every order was refused, the first: {}", first(.0))]
+    AllRefused(Vec<Refusal>),
+    /// The request is wrong in itself.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The transfer is of a kind that is not reversed.
+    #[error("a {0} is not reversed by itself: only what an order posted or a capture took is")]
+    NotReversible(&'static str),
     /// The request id was used with another body.
     #[error("request_id was used before for another request{}", differs(.field))]
     RequestIdReused {
@@ -52,6 +62,14 @@ pub enum LedgerError {
     /// What is named does not exist.
     #[error("there is no such {0}")]
     NotFound(&'static str),
+    /// A field asks for what the log does not have.
+    #[error("{field}: {problem}")]
+    NotInLog {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The customer is not verified, or not far enough.
     #[error(
         "the customer must be ACTIVE with KYC level {wanted} or higher; it is {state} with level {level}"
@@ -87,6 +105,10 @@ pub enum LedgerError {
     Internal(String),
 }
 
+fn first(refusals: &[Refusal]) -> String {
+    refusals.first().map(ToString::to_string).unwrap_or_default()
+}
+
 fn differs(field: &str) -> String {
     if field.is_empty() { String::new() } else { format!(": {field} differs") }
 }
@@ -101,6 +123,11 @@ impl Failure for LedgerError {
     fn reason(&self) -> Reason {
         match self {
             Self::Refused(refusal) => refusal.reason.reason(),
+            Self::AllRefused(refusals) => {
+                refusals.first().map_or(Reason::WrongState, |refusal| refusal.reason.reason())
+            }
+            Self::Invalid(invalid) => invalid.reason(),
+            Self::NotReversible(_) => Reason::WrongState,
             Self::RequestIdReused { .. } => Reason::RequestIdReused,
             Self::Overloaded => Reason::Overloaded,
             Self::NotOwner | Self::OutcomeUnknown => Reason::NotOwner,
@@ -108,6 +135,7 @@ impl Failure for LedgerError {
             Self::Proof(_) => Reason::ProofInvalid,
             Self::NotYours => Reason::NotYours,
             Self::NotFound(_) => Reason::NotFound,
+            Self::NotInLog { .. } => Reason::InvalidField,
             Self::Kyc { .. } => Reason::KycLevelTooLow,
             Self::BankCreditDiffers => Reason::AlreadyExists,
             Self::IssueFailed(_) => Reason::WrongState,
@@ -124,6 +152,8 @@ impl Failure for LedgerError {
                 ("refusal", refusal.reason.as_str().to_owned()),
                 ("subject", refusal.subject.as_str().to_owned()),
             ],
+            Self::Invalid(invalid) => invalid.metadata(),
+            Self::NotReversible(kind) => vec![("type", (*kind).to_owned())],
             Self::RequestIdReused { field } if !field.is_empty() => vec![("field", (*field).to_owned())],
             Self::NotYet { wanted, reached } => {
                 vec![("wanted", wanted.to_string()), ("reached", reached.to_string())]
@@ -148,6 +178,8 @@ impl Failure for LedgerError {
             {
                 vec![FieldViolation::new(subject.as_str(), reason.as_str())]
             }
+            Self::Invalid(invalid) => invalid.violations(),
+            Self::NotInLog { field, problem } => vec![FieldViolation::new(*field, problem.clone())],
             _ => Vec::new(),
         }
     }

@@ -12,6 +12,7 @@ use bursar_types::{Failure as _, RequestId, Timestamp, TypedId as _};
 
 use crate::derive;
 use crate::error::LedgerError;
+use crate::history::{self, Lookup};
 use crate::journal::Fingerprint;
 use crate::peers::{NumberAnswer, NumberWanted, Peers};
 use crate::program::itself;
@@ -100,8 +101,7 @@ impl Issuer {
 
     async fn is_known(&self, id: RequestId) -> Result<bool, LedgerError> {
         self.handle.settled(0).await?;
-        let found = read::request(&self.handle.shared.db, self.handle.shared.shard, id).await?;
-        Ok(matches!(found, read::Lookup::Used(..)))
+        Ok(matches!(history::request(&self.handle.shared, id).await?, Lookup::Used(..)))
     }
 
     /// Asks the vault until the card is made or never will be. Returns the position of the end.
@@ -179,8 +179,11 @@ fn made(card: &Card, masked_pan: &str, month: i32, year: i32) -> Result<Action, 
 
 /// As much of a text as a note holds.
 pub(crate) fn note(text: &str) -> Note {
+    if let Ok(note) = Note::new(text) {
+        return note;
+    }
     let clean: String = text.chars().filter(|character| !character.is_control()).collect();
-    let mut end = clean.len().min(256);
+    let mut end = clean.len().min(Note::BYTES_MAX);
     while !clean.is_char_boundary(end) {
         end -= 1;
     }
@@ -209,7 +212,8 @@ mod tests {
 
     #[test]
     fn a_note_is_cut_between_characters() {
-        assert_eq!(note(&"汉".repeat(100)).as_str().len(), 255);
+        assert_eq!(note(&"汉".repeat(256)).as_str().chars().count(), 256);
+        assert_eq!(note(&"汉".repeat(400)).as_str().len(), 1_023);
         assert_eq!(note("a\nb").as_str(), "ab");
     }
 }

@@ -1,8 +1,8 @@
 //! The program's own settings and accounts, journaled at the first start and when the configuration has changed.
 
 use bursar_ledger_engine::{
-    AccountCode, Action, Actor, AssetAccounts, BalanceLimit, Command, Name, NormalSide, OpenAccount,
-    ProgramSettings, Reference, Role,
+    AccountCode, Action, Actor, AssetAccounts, BalanceLimit, Command, Metadata, Name, NormalSide,
+    OpenAccount, ProgramSettings, Reference, Role,
 };
 use bursar_types::id::{AccountId, ProgramId};
 use bursar_types::{Asset, RequestId, TypedId as _};
@@ -81,6 +81,7 @@ pub(crate) async fn establish(handle: &Handle, program: &Program) -> Result<(), 
                 owner: None,
                 funding_reference: None,
                 reference: Reference::new(purpose).unwrap_or_default(),
+                metadata: Metadata::default(),
             };
             let action = Action::OpenAccount(Box::new(open));
             handle.submit(Order::internal(Command { request_id, actor: itself(), action })).await?;

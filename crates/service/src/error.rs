@@ -33,6 +33,44 @@ const fn weather(reason: Reason) -> &'static str {
 /// The message is the error's `Display` for a caller's mistake and a fixed text for all else, so that no internal
 /// text leaves the process.
 pub fn status(failure: &impl Failure) -> Status {
+    log(failure);
+    quiet_status(failure)
+}
+
+/// An error as a stream tells it of one message: a message has no status of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Canonical gRPC code.
+    pub code: i32,
+    /// The stable reason.
+    pub reason: Reason,
+    /// Text for people.
+    pub message: String,
+    /// The field it is about; empty where it is about none.
+    pub field: String,
+    /// How long to wait before asking again.
+    pub retry_after: Option<Duration>,
+}
+
+/// Turns an error into what a stream tells of one message, and logs it as [`status`] does. Overload is not logged: it
+/// comes a thousand times at once, and its metric counts it.
+pub fn told(failure: &impl Failure) -> Told {
+    let reason = failure.reason();
+    if reason != Reason::Overloaded {
+        log(failure);
+    }
+    let named = |name| failure.metadata().into_iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+    let violation = failure.violations().into_iter().next().map(|violation| violation.field);
+    Told {
+        code: grpc_code(reason.code()).into(),
+        reason,
+        message: message(failure),
+        field: violation.or_else(|| named("field")).or_else(|| named("subject")).unwrap_or_default(),
+        retry_after: failure.retry_after(),
+    }
+}
+
+fn log(failure: &impl Failure) {
     let reason = failure.reason();
     match reason.severity() {
         Severity::Caller => {
@@ -45,18 +83,22 @@ pub fn status(failure: &impl Failure) -> Status {
             tracing::error!(reason = reason.as_str(), error = %Chain(failure), "failed");
         }
     }
-    quiet_status(failure)
+}
+
+/// What the caller reads.
+fn message(failure: &impl Failure) -> String {
+    let reason = failure.reason();
+    match reason.severity() {
+        Severity::Caller => failure.to_string(),
+        Severity::Weather => weather(reason).to_owned(),
+        Severity::Ours => OURS.to_owned(),
+    }
 }
 
 /// As [`status`], but not logged: for what would flood the log.
 pub(crate) fn quiet_status(failure: &impl Failure) -> Status {
-    let reason = failure.reason();
-    let message = match reason.severity() {
-        Severity::Caller => failure.to_string(),
-        Severity::Weather => weather(reason).to_owned(),
-        Severity::Ours => OURS.to_owned(),
-    };
-    build(reason, message, failure.metadata(), &failure.violations(), failure.retry_after())
+    let (message, violations) = (message(failure), failure.violations());
+    build(failure.reason(), message, failure.metadata(), &violations, failure.retry_after())
 }
 
 /// An answer with nothing but its reason, unlogged: for what the chassis itself refuses.
@@ -206,6 +248,15 @@ impl Invalid {
         self
     }
 
+    /// The same in a part of the request: the fields' paths begin with `part`, such as `orders[17]`.
+    #[must_use]
+    pub fn within(mut self, part: &str) -> Self {
+        for violation in &mut self.violations {
+            violation.field = format!("{part}.{}", violation.field);
+        }
+        self
+    }
+
     /// The value, or `None` after taking over what is wrong with it, so that several fields are told at once.
     pub fn take<T>(&mut self, parsed: Result<T, Self>) -> Option<T> {
         match parsed {
@@ -343,6 +394,17 @@ mod tests {
         assert_eq!(passed(Reason::Overloaded), Reason::PeerUnavailable);
         let bare = PeerError::new(Identity::Vault, &Status::unavailable("gone"));
         assert_eq!(bare.reason(), Reason::PeerUnavailable);
+    }
+
+    #[test]
+    fn a_message_of_a_stream_is_told_what_a_call_is() {
+        for reason in Reason::ALL {
+            let (status, told) = (status(&Broken(*reason)), told(&Broken(*reason)));
+            assert_eq!(told.code, i32::from(status.code()));
+            assert_eq!((told.reason, told.message.as_str()), (*reason, status.message()));
+        }
+        let wrong = Invalid::new().field("amount", "is required").within("orders[17]");
+        assert_eq!(told(&wrong).field, "orders[17].amount");
     }
 
     #[test]

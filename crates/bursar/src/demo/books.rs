@@ -69,7 +69,7 @@ pub(super) async fn balances(callers: &Callers) -> Result<usize, String> {
 /// Replays the journal; `progress` is told how far it is.
 pub(super) async fn verify(callers: &Callers, mut progress: impl FnMut(i64, i64)) -> Result<i64, String> {
     let told = |status: &Status| format!("verify_journal: {}", explain(status));
-    let mut request = dressed(VerifyJournalRequest {}, None).map_err(|status| told(&status))?;
+    let mut request = dressed(VerifyJournalRequest::default(), None).map_err(|status| told(&status))?;
     request.metadata_mut().remove("grpc-timeout");
     let mut books = callers.books.clone();
     let mut stream = books.verify_journal(request).await.map_err(|status| told(&status))?.into_inner();

@@ -31,6 +31,7 @@ impl Step<'_> {
             owner: open.owner,
             funding_reference: open.funding_reference.clone(),
             reference: open.reference.clone(),
+            metadata: open.metadata.clone(),
             opened_at: self.at,
             freezes: Vec::new(),
             closed_at: None,
@@ -56,11 +57,14 @@ impl Step<'_> {
         }
     }
 
-    /// Records the account as it is now.
-    fn account_changed(&mut self, id: AccountId) {
-        if let Some(account) = self.state.account(id) {
-            self.effects.push(Effect::AccountChanged(Box::new(account.clone())));
-        }
+    /// Records and tells the account as it is now.
+    fn account_changed(&mut self, id: AccountId) -> Handled {
+        let Some(account) = self.state.account(id) else {
+            return refuse(RefusalReason::AccountNotFound, Subject::Account);
+        };
+        let account = Box::new(account.clone());
+        self.effects.push(Effect::AccountChanged(account.clone()));
+        Ok(Outcome::Account(account))
     }
 
     pub(crate) fn set_balance_limit(&mut self, id: AccountId, limit: BalanceLimit) -> Handled {
@@ -81,8 +85,7 @@ impl Step<'_> {
             return refuse(RefusalReason::InsufficientFunds, Subject::Limit);
         }
         account.limit = limit;
-        self.account_changed(id);
-        Ok(Outcome::Done)
+        self.account_changed(id)
     }
 
     pub(crate) fn freeze_account(
@@ -101,8 +104,7 @@ impl Step<'_> {
             Ok(index) => freezes[index] = freeze,
             Err(index) => freezes.insert(index, freeze),
         }
-        self.account_changed(id);
-        Ok(Outcome::Done)
+        self.account_changed(id)
     }
 
     pub(crate) fn unfreeze_account(&mut self, id: AccountId, holder: FreezeHolder) -> Handled {
@@ -114,8 +116,7 @@ impl Step<'_> {
             return refuse(RefusalReason::FreezeNotFound, Subject::Holder);
         };
         freezes.remove(index);
-        self.account_changed(id);
-        Ok(Outcome::Done)
+        self.account_changed(id)
     }
 
     pub(crate) fn close_account(&mut self, id: AccountId) -> Handled {
@@ -130,8 +131,7 @@ impl Step<'_> {
             return refuse(RefusalReason::AccountNotEmpty, Subject::Account);
         }
         slot.account.closed_at = Some(now);
-        self.account_changed(id);
-        Ok(Outcome::Done)
+        self.account_changed(id)
     }
 
     /// Whether the program's settings name the account.

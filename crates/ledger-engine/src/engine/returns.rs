@@ -67,7 +67,7 @@ impl Step<'_> {
         else {
             return Ok(());
         };
-        self.release(hold, left, change(left))
+        self.release(hold, left, change(left)).map(drop)
     }
 
     pub(crate) fn refund_payment(&mut self, refund: &RefundPayment) -> Handled {

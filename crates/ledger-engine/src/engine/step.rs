@@ -188,21 +188,28 @@ impl<'a> Step<'a> {
     }
 
     /// Raises a hold by `amount`.
-    pub(crate) fn raise(&mut self, id: TransferId, amount: i64, power: Power) -> Result<(), Refusal> {
+    pub(crate) fn raise(&mut self, id: TransferId, amount: i64, power: Power) -> Result<HoldSums, Refusal> {
         let hold = self.hold(id)?;
         let (debit, credit) = (hold.debit, hold.credit);
-        self.change_hold(id, HoldChange::Incremented(amount))?;
+        let sums = self.change_hold(id, HoldChange::Incremented(amount))?;
         self.shift(debit, Side::Debit, amount, 0, power)?;
-        self.shift(credit, Side::Credit, amount, 0, power)
+        self.shift(credit, Side::Credit, amount, 0, power)?;
+        Ok(sums)
     }
 
     /// Releases `amount` of a hold.
-    pub(crate) fn release(&mut self, id: TransferId, amount: i64, change: HoldChange) -> Result<(), Refusal> {
+    pub(crate) fn release(
+        &mut self,
+        id: TransferId,
+        amount: i64,
+        change: HoldChange,
+    ) -> Result<HoldSums, Refusal> {
         let hold = self.hold(id)?;
         let (debit, credit) = (hold.debit, hold.credit);
-        self.change_hold(id, change)?;
+        let sums = self.change_hold(id, change)?;
         self.shift(debit, Side::Debit, -amount, 0, Power::Forced)?;
-        self.shift(credit, Side::Credit, -amount, 0, Power::Forced)
+        self.shift(credit, Side::Credit, -amount, 0, Power::Forced)?;
+        Ok(sums)
     }
 
     /// The open hold with this id.
@@ -210,8 +217,9 @@ impl<'a> Step<'a> {
         self.state.holds.get(&id).ok_or(Refusal::new(RefusalReason::HoldNotFound, Subject::Hold))
     }
 
-    /// Records a change of a hold, and forgets the hold when nothing is left. Balances are the caller's.
-    pub(crate) fn change_hold(&mut self, id: TransferId, change: HoldChange) -> Result<(), Refusal> {
+    /// Records a change of a hold, and forgets the hold when nothing is left; tells how it stands then. Balances are
+    /// the caller's.
+    pub(crate) fn change_hold(&mut self, id: TransferId, change: HoldChange) -> Result<HoldSums, Refusal> {
         let old = self.hold(id)?.clone();
         let mut hold = old.clone();
         let overflow = Refusal::new(RefusalReason::Overflow, Subject::Amount);
@@ -242,8 +250,9 @@ impl<'a> Step<'a> {
             outstanding,
         });
         self.undo.push(Undo::Hold(id, Some(Box::new(old))));
+        let sums = hold.sums();
         self.swap_hold(id, Some(hold).filter(|_| outstanding > 0));
-        Ok(())
+        Ok(sums)
     }
 }
 

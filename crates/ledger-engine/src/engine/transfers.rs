@@ -1,7 +1,7 @@
 //! Transfers, holds, reversals and bank credits.
 
 use bursar_types::Money;
-use bursar_types::id::TransferId;
+use bursar_types::id::{AccountId, TransferId};
 
 use super::step::{Handled, Power, Side, Step, lowers, refuse};
 use crate::*;
@@ -50,9 +50,9 @@ impl Step<'_> {
                     reference: order.reference.clone(),
                     description: order.description.clone(),
                 };
+                let sums = hold.sums();
                 self.place(hold, Power::Ordinary)?;
-                let outstanding = Some(amount.minor_units);
-                self.transferred(order.transfer, amount, outstanding, order.debit, order.credit)
+                self.transferred(order.transfer, amount, Some(sums), order.debit, order.credit)
             }
         }
     }
@@ -96,16 +96,17 @@ impl Step<'_> {
         &self,
         transfer: TransferId,
         amount: Money,
-        outstanding: Option<i64>,
-        debit: bursar_types::id::AccountId,
-        credit: bursar_types::id::AccountId,
+        hold: Option<HoldSums>,
+        debit: AccountId,
+        credit: AccountId,
     ) -> Result<Transferred, Refusal> {
         Ok(Transferred {
             transfer,
             amount,
-            outstanding,
+            outstanding: hold.as_ref().map(HoldSums::outstanding),
             debit: self.after(debit, Subject::DebitAccount)?,
             credit: self.after(credit, Subject::CreditAccount)?,
+            hold,
         })
     }
 
@@ -168,14 +169,14 @@ impl Step<'_> {
             request_id: self.command.request_id,
         };
         let (debit, credit) = (hold.debit, hold.credit);
-        self.change_hold(capture.hold, HoldChange::Captured { amount, transfer: capture.transfer })?;
+        let change = HoldChange::Captured { amount, transfer: capture.transfer };
+        let mut sums = self.change_hold(capture.hold, change)?;
         self.post(posted, within, Power::Ordinary)?;
-        let mut left = outstanding - within;
+        let left = outstanding - within;
         if capture.last && left > 0 {
-            self.release(capture.hold, left, HoldChange::Voided(left))?;
-            left = 0;
+            sums = self.release(capture.hold, left, HoldChange::Voided(left))?;
         }
-        self.transferred(capture.transfer, capture.amount, Some(left), debit, credit)
+        self.transferred(capture.transfer, capture.amount, Some(sums), debit, credit)
             .map(Outcome::Transferred)
     }
 
@@ -186,9 +187,8 @@ impl Step<'_> {
             return refuse(RefusalReason::HoldExpired, Subject::Hold);
         }
         let (debit, credit) = (hold.debit, hold.credit);
-        self.raise(id, amount.minor_units, Power::Ordinary)?;
-        let outstanding = Some(self.hold(id)?.outstanding());
-        self.transferred(id, amount, outstanding, debit, credit).map(Outcome::Transferred)
+        let sums = self.raise(id, amount.minor_units, Power::Ordinary)?;
+        self.transferred(id, amount, Some(sums), debit, credit).map(Outcome::Transferred)
     }
 
     pub(crate) fn void_hold(&mut self, id: TransferId, amount: Option<Money>) -> Handled {
@@ -200,9 +200,8 @@ impl Step<'_> {
             return refuse(RefusalReason::ExceedsHold, Subject::Amount);
         }
         let (debit, credit) = (hold.debit, hold.credit);
-        self.release(id, amount.minor_units, HoldChange::Voided(amount.minor_units))?;
-        let left = Some(outstanding - amount.minor_units);
-        self.transferred(id, amount, left, debit, credit).map(Outcome::Transferred)
+        let sums = self.release(id, amount.minor_units, HoldChange::Voided(amount.minor_units))?;
+        self.transferred(id, amount, Some(sums), debit, credit).map(Outcome::Transferred)
     }
 
     pub(crate) fn reverse_transfer(&mut self, reversal: &ReverseTransfer) -> Handled {
@@ -300,7 +299,7 @@ impl Step<'_> {
     }
 
     /// Whether money may be put on an account: open, and no freeze on all of it.
-    pub(crate) fn takes_credit(&self, id: bursar_types::id::AccountId) -> bool {
+    pub(crate) fn takes_credit(&self, id: AccountId) -> bool {
         self.state
             .account(id)
             .is_some_and(|account| account.closed_at.is_none() && account.frozen() != Some(FreezeScope::All))

@@ -43,7 +43,7 @@ fn a_freeze_of_debits_lets_money_in_and_a_freeze_of_all_lets_nothing_move() {
     assert_eq!(world.refused(Action::Transfer(Box::new(into))), RefusalReason::AccountFrozen);
     let lift = |holder| Action::UnfreezeAccount { account: id(WALLET), holder, reason: text("over") };
     assert_eq!(world.refused(lift(FreezeHolder::Legal)), RefusalReason::FreezeNotYours);
-    assert_eq!(world.as_role(Role::LegalDesk, lift(FreezeHolder::Legal)), Outcome::Done);
+    assert!(matches!(world.as_role(Role::LegalDesk, lift(FreezeHolder::Legal)), Outcome::Account(_)));
     assert_eq!(world.refused(Action::Transfer(Box::new(out.clone()))), RefusalReason::AccountFrozen);
     world.done(lift(FreezeHolder::Issuer));
     world.transferred(Action::Transfer(Box::new(out)));

@@ -100,6 +100,7 @@ pub(crate) fn wallet() -> OpenAccount {
         owner: Some(id::<CustomerId>(CUSTOMER)),
         funding_reference: Some(text("WALLET")),
         reference: text(""),
+        metadata: Metadata::default(),
     }
 }
 

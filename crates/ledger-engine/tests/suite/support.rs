@@ -123,7 +123,8 @@ impl World {
     }
 
     pub(crate) fn done(&mut self, action: Action) {
-        assert_eq!(self.run(action), Outcome::Done);
+        let outcome = self.run(action);
+        assert!(matches!(outcome, Outcome::Done | Outcome::Account(_)), "{outcome:?}");
     }
 
     pub(crate) fn refused(&mut self, action: Action) -> RefusalReason {

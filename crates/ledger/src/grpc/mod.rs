@@ -1,20 +1,25 @@
 //! Translation between the contract and the ledger; the only place with tonic types.
 
+mod account_changes;
 mod accounts;
 mod books;
+mod caller;
 mod cards;
 mod payments;
 mod peers;
 mod products;
+mod proofs;
+mod reads;
 mod stream;
 mod top_ups;
 mod transfers;
+mod twin;
 
 use std::sync::Arc;
 
-use bursar_ledger_engine::{Actor, Name, Note, Reference, Role};
+use bursar_ledger_engine::{Note, Reference};
 use bursar_proto::ledger::v1 as proto;
-use bursar_service::{CallContext, Identity, Invalid};
+use bursar_service::{CallContext, Invalid};
 use bursar_types::id::CustomerId;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -22,9 +27,11 @@ use tonic::service::Routes;
 use crate::config::Program;
 use crate::error::LedgerError;
 use crate::issue::Issuer;
+use crate::project::public::Reader;
 use crate::proof::Proofs;
 use crate::writer::Handle;
 
+use caller::{Caller, actor};
 pub(crate) use peers::GrpcPeers;
 
 /// What all services of the ledger stand on.
@@ -65,23 +72,17 @@ impl Api {
     }
 }
 
-/// In whose name a call is made.
-fn actor(context: &CallContext) -> Actor {
-    let (role, name) = match (&context.customer, context.caller) {
-        (Some(customer), _) => (Role::Customer, customer.customer_id.to_string()),
-        (None, Identity::Operator) => (Role::Operator, context.caller.name().to_owned()),
-        (None, Identity::Gateway) => (Role::Network, context.caller.name().to_owned()),
-        (None, caller) => (Role::Service, caller.name().to_owned()),
-    };
-    Actor { role, name: Name::new(&name).unwrap_or_default() }
-}
-
 /// Refuses what belongs to another customer; callers in their own name see everything.
 fn own(context: &CallContext, owner: Option<CustomerId>) -> Result<(), LedgerError> {
     match &context.customer {
         Some(customer) if owner != Some(customer.customer_id) => Err(LedgerError::NotYours),
         _ => Ok(()),
     }
+}
+
+/// Who reads what is told.
+fn reader(context: &CallContext) -> Reader {
+    if context.customer.is_some() { Reader::Customer } else { Reader::Staff }
 }
 
 /// Whose things a list shows: a customer's call always means their own.

@@ -16,7 +16,7 @@ use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::transfers::optional_amount;
-use super::{Api, actor, listed_customer, own};
+use super::{Api, actor, listed_customer, own, reader};
 use crate::error::LedgerError;
 use crate::journal::Body;
 use crate::project::controls::mcc;
@@ -139,35 +139,31 @@ impl PaymentService for Api {
     }
 }
 
-fn reader(context: &CallContext) -> Reader {
-    if context.customer.is_some() { Reader::Customer } else { Reader::Staff }
-}
-
 impl Api {
     /// Decides a payment.
-    pub(super) async fn decide(
+    async fn decide(
         &self,
         context: &CallContext,
         message: proto::AuthorizeRequest,
     ) -> Result<proto::Payment, Status> {
-        let order = self.authorization(context, &message)?;
+        let order = self.authorization(context, &message).or_status()?;
         let answer = self.0.handle.submit(order).await.or_status()?;
         let record = self.decided(answer).await.or_status()?;
         Ok(public::payment(&record, Reader::Staff))
     }
 
-    fn authorization(
+    pub(super) fn authorization(
         &self,
         context: &CallContext,
         message: &proto::AuthorizeRequest,
-    ) -> Result<Order, Status> {
-        let request_id = parse::request_id(&message.request_id).or_status()?;
-        let asked = self.asked(message).or_status()?;
+    ) -> Result<Order, LedgerError> {
+        let request_id = parse::request_id(&message.request_id)?;
+        let asked = self.asked(message)?;
         if message.proof.len() > PROOF_BYTES_MAX {
-            return Err(LedgerError::Proof("it is too large")).or_status();
+            return Err(LedgerError::Proof("it is too large"));
         }
         let merchant_id = asked.merchant.id.as_str();
-        let proven = self.0.proofs.check(&message.proof, asked.amount, merchant_id).or_status()?;
+        let proven = self.0.proofs.check(&message.proof, asked.amount, merchant_id)?;
         let body = body(context, message, &asked, &proven).finish();
         let Proven { card, verification, outside, used, .. } = proven;
         let ids = &self.0.handle.shared.ids;
@@ -241,8 +237,8 @@ impl Api {
     }
 
     /// The payment right after it was decided, now or when it was first asked for.
-    async fn decided(&self, answer: Answer) -> Result<PaymentRecord, LedgerError> {
-        if let Some(payment) = answer.payment {
+    pub(super) async fn decided(&self, answer: Answer) -> Result<PaymentRecord, LedgerError> {
+        if let Some(payment) = answer.now.payment {
             return Ok(*payment);
         }
         let (payment, sums) = match &answer.known.outcome {

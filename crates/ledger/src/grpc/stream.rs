@@ -1,21 +1,19 @@
-//! The streaming twin of Authorize: one message a command, answers as they become durable, in any order.
+//! The streaming twin of Authorize.
 
 use std::pin::Pin;
-use std::time::Duration;
+use std::sync::Arc;
 
 use bursar_proto::ledger::v1 as proto;
-use bursar_service::deadline::Deadline;
-use bursar_service::{CallContext, OrStatus as _, parse, reason_of};
-use futures::{Stream, StreamExt as _};
+use bursar_service::error::Told;
+use bursar_service::{CallContext, Invalid};
+use futures::Stream;
 use tonic::{Status, Streaming};
 
 use super::Api;
-
-/// Commands of one stream that are being worked on; the next message is read when one is answered. That is the flow
-/// control: HTTP/2 holds the sender up.
-const IN_FLIGHT_MAX: usize = 1024;
-/// Longest life of a command on the stream.
-const DEADLINE_MS_MAX: i32 = 60_000;
+use super::twin::{Conclusion, Exchange, Incoming, Later, Twin, Work};
+use crate::error::LedgerError;
+use crate::project::public::{self, Reader};
+use crate::writer::{Answer, Handle};
 
 type Answers = Pin<Box<dyn Stream<Item = Result<proto::AuthorizeStreamResponse, Status>> + Send>>;
 
@@ -26,51 +24,68 @@ pub(super) fn answer(
     messages: Streaming<proto::AuthorizeStreamRequest>,
 ) -> Answers {
     let draining = api.0.draining.clone();
-    // A process that stops reads no more; what it has read it answers.
-    let messages = messages.take_until(Box::pin(async move { draining.cancelled().await }));
-    let answers = messages.map(move |message| {
-        let (api, context) = (api.clone(), context.clone());
-        async move {
-            match message {
-                Ok(message) => Ok(one(&api, &context, message).await),
-                Err(status) => Err(status),
-            }
-        }
-    });
-    Box::pin(answers.buffer_unordered(IN_FLIGHT_MAX))
+    Box::pin(Exchange::new(Arc::new(Authorizations { api, context }), messages, draining))
 }
 
-async fn one(
-    api: &Api,
-    context: &CallContext,
-    message: proto::AuthorizeStreamRequest,
-) -> proto::AuthorizeStreamResponse {
-    let request_id = message.authorize.as_ref().map(|command| command.request_id.clone()).unwrap_or_default();
-    match decide(api, context, message).await {
-        Ok(payment) => {
-            proto::AuthorizeStreamResponse { request_id, payment: Some(payment), ..Default::default() }
-        }
-        Err(status) => proto::AuthorizeStreamResponse {
-            request_id,
-            payment: None,
-            error_code: status.code().into(),
-            error_reason: reason_of(&status)
-                .map(|(reason, _)| reason.as_str().to_owned())
-                .unwrap_or_default(),
-            error_message: status.message().to_owned(),
-        },
+/// One stream's commands.
+struct Authorizations {
+    api: Api,
+    context: CallContext,
+}
+
+impl Twin for Authorizations {
+    type Message = proto::AuthorizeStreamRequest;
+    type Response = proto::AuthorizeStreamResponse;
+    type Outcome = proto::Payment;
+    type Kept = ();
+
+    // Each brings a proof, whose signature takes some 100 µs to verify.
+    const GROUP_MAX: usize = 16;
+
+    fn handle(&self) -> &Handle {
+        &self.api.0.handle
     }
-}
 
-async fn decide(
-    api: &Api,
-    context: &CallContext,
-    message: proto::AuthorizeStreamRequest,
-) -> Result<proto::Payment, Status> {
-    let millis = parse::number("deadline_ms", message.deadline_ms, 1..=DEADLINE_MS_MAX).or_status()?;
-    let command = message.authorize;
-    let command = parse::required("authorize", command.as_ref()).or_status()?.clone();
-    let deadline = Deadline::after(Duration::from_millis(u64::try_from(millis).unwrap_or(1)));
-    // Polled under its own deadline; when that passes the answer is dropped, the decision is not.
-    deadline.bound(api.decide(context, command)).await.or_status()?
+    fn read(self: &Arc<Self>, message: Self::Message) -> Incoming<Self> {
+        let proto::AuthorizeStreamRequest { authorize, deadline_ms } = message;
+        let Some(command) = authorize else {
+            let wrong = Invalid::new().field("authorize", "is required");
+            return Incoming { request_id: String::new(), deadline_ms, work: Err(wrong.into()) };
+        };
+        let order = self.api.authorization(&self.context, &command);
+        let work = order.map(|order| Work::Decide(order, ()));
+        Incoming { request_id: command.request_id, deadline_ms, work }
+    }
+
+    fn conclude(self: &Arc<Self>, (): (), said: Result<Answer, LedgerError>) -> Conclusion<Self::Outcome> {
+        match said {
+            Ok(mut answer) => match answer.now.payment.take() {
+                Some(record) => Conclusion::Now(Ok(public::payment(&record, Reader::Staff))),
+                None => {
+                    let this = Arc::clone(self);
+                    let later: Later<Self::Outcome> = Box::pin(async move {
+                        let record = this.api.decided(answer).await?;
+                        Ok(public::payment(&record, Reader::Staff))
+                    });
+                    Conclusion::Later(later)
+                }
+            },
+            Err(error) => Conclusion::Now(Err(error)),
+        }
+    }
+
+    fn response(request_id: String, outcome: Result<Self::Outcome, Told>) -> Self::Response {
+        match outcome {
+            Ok(payment) => {
+                proto::AuthorizeStreamResponse { request_id, payment: Some(payment), ..Default::default() }
+            }
+            Err(told) => proto::AuthorizeStreamResponse {
+                request_id,
+                payment: None,
+                error_code: told.code,
+                error_reason: told.reason.as_str().to_owned(),
+                error_message: told.message,
+            },
+        }
+    }
 }

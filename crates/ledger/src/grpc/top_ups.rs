@@ -1,12 +1,13 @@
 //! TopUpService.
 
-use bursar_ledger_engine::{Action, BookBankCredit, Command, Day, Outcome};
+use bursar_ledger_engine::{Action, BookBankCredit, Command, Outcome};
 use bursar_proto::ledger::v1 as proto;
 use bursar_proto::ledger::v1::top_up_service_server::TopUpService;
 use bursar_service::{CallContext, Invalid, OrStatus as _, parse};
 use tonic::{Request, Response, Status};
 
 use super::{Api, actor, reference};
+use crate::day;
 use crate::error::LedgerError;
 use crate::issue::note;
 use crate::journal::Body;
@@ -55,7 +56,7 @@ impl Api {
             amount: parse::positive_money("amount", message.amount.as_ref())?,
             bank_reference: note(&bank_reference),
             bank_transaction_id: reference("bank_transaction_id", &message.bank_transaction_id, 64)?,
-            value_date: day("value_date", &message.value_date)?,
+            value_date: day::parse("value_date", &message.value_date)?,
         })
     }
 
@@ -76,35 +77,5 @@ impl Api {
         record
             .map(|record| (record, duplicate))
             .ok_or_else(|| LedgerError::Damaged("a booked bank credit has no row".into()))
-    }
-}
-
-/// A date `YYYY-MM-DD`; empty: none.
-fn day(field: &str, text: &str) -> Result<Option<Day>, Invalid> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let wrong = || Invalid::new().field(field, "must be a date as YYYY-MM-DD");
-    if text.len() != 10 {
-        return Err(wrong());
-    }
-    let date: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
-    let epoch = jiff::civil::date(1970, 1, 1);
-    let days = date.since((jiff::Unit::Day, epoch)).map_err(|_| wrong())?.get_days();
-    Ok(Some(Day(days)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_are_days_since_1970() {
-        assert_eq!(day("d", "").unwrap(), None);
-        assert_eq!(day("d", "1970-01-01").unwrap(), Some(Day(0)));
-        assert_eq!(day("d", "2026-03-01").unwrap(), Some(Day(20_513)));
-        for bad in ["2026-02-30", "20260301", "2026-3-1", "2026-03-01T00:00:00"] {
-            assert!(day("d", bad).is_err(), "{bad}");
-        }
     }
 }

@@ -1,9 +1,10 @@
 //! The bytes of format 1, and the chain.
 
 use bursar_ledger_engine::{
-    Action, Actor, Authorize, Channel, Command, Control, ControlScope, CountedPer, Country, CvvResult,
-    EntryMode, Match, Mcc, Measure, Merchant, Name, Note, Outcome, PasswordResult, PaymentKind, PinResult,
-    Reference, Role, Rule, Text, TransferCode, TransferMode, TransferOrder, Verification, Window,
+    Action, Actor, Authorize, BalanceAfter, Balances, Channel, Command, Control, ControlScope, CountedPer,
+    Country, CvvResult, EntryMode, Match, Mcc, Measure, Merchant, Name, NormalSide, Note, Outcome,
+    PasswordResult, PaymentKind, PinResult, Reference, Refusal, RefusalReason, Role, Rule, Subject, Text,
+    TransferCode, TransferMode, TransferOrder, Transferred, Verification, Window,
 };
 use bursar_types::id::{AccountId, CardId, PaymentId, TransferId, Uuid};
 use bursar_types::{Asset, Money, RequestId};
@@ -97,9 +98,19 @@ fn limits() -> Action {
     Action::SetControls { scope: ControlScope::Card(id(5)), controls: vec![control] }
 }
 
+/// A fingerprint as the first release wrote it: a mark is 32 bits of a field's SHA-256.
+fn fingerprint() -> Fingerprint {
+    let (body, _) = Body::new("Test", "service/test").field("a", "b").finish();
+    let mark = |field: &str| {
+        let hash = ring::digest::digest(&SHA256, field.as_bytes());
+        u32::from_be_bytes(hash.as_ref()[..4].try_into().unwrap())
+    };
+    Fingerprint { marks: ["Test", "service/test", "b"].map(mark).to_vec(), quick: Vec::new(), ..body }
+}
+
 fn record(number: u128, action: Action) -> Record {
     let command = Command { request_id: id(number), actor: actor(), action };
-    let (body, _) = Body::new("Test", "service/test").field("a", "b").finish();
+    let body = fingerprint();
     let proof = UsedProof { id: Reference::new("proof-1").unwrap(), until: Timestamp::from_micros(7) };
     Record { command, outcome: Outcome::Done, body: Some(body), proof: Some(proof) }
 }
@@ -124,6 +135,41 @@ fn format_1_is_what_it_was() {
     assert_eq!(HEXLOWER.encode(&row.hash), hash);
     let bytes = HEXLOWER.decode(entry.as_bytes()).unwrap();
     assert_eq!(Entry::decode(&bytes).unwrap().records, records);
+}
+
+/// A batch has an outcome for each of its items: what is journaled must be read back, however many there are.
+#[test]
+fn a_batch_of_any_size_is_read_back() {
+    let balance = |number| BalanceAfter {
+        account: id(number),
+        balances: Balances { posted_debits: 3, ..Balances::default() },
+        normal: NormalSide::Credit,
+    };
+    let done = Transferred {
+        transfer: id(6),
+        amount: cny(3),
+        hold: None,
+        outstanding: None,
+        debit: balance(7),
+        credit: balance(8),
+    };
+    let refused = Refusal { reason: RefusalReason::InsufficientFunds, subject: Subject::DebitAccount };
+    for items in [vec![Ok(done)], vec![Ok(done), Err(refused)], vec![Err(refused), Ok(done), Ok(done)]] {
+        let mut batch = record(1, transfer(3));
+        batch.outcome = Outcome::Batch(items);
+        let row = row(&Head::empty(), std::slice::from_ref(&batch));
+        assert_eq!(Entry::decode(&row.entry).unwrap().records, [batch]);
+    }
+}
+
+#[test]
+fn the_bytes_of_each_record_are_found_as_they_stand() {
+    let records = [record(1, authorize()), record(2, transfer(-1))];
+    let row = row(&Head::empty(), &records);
+    let raw = raw_records(&row.entry).unwrap();
+    assert_eq!(raw.iter().map(|raw| whole(raw).unwrap()).collect::<Vec<Record>>(), records);
+    let at = |raw: &[u8]| row.entry.windows(raw.len()).any(|window| window == raw);
+    assert!(raw.into_iter().all(at));
 }
 
 #[test]

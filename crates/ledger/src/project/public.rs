@@ -1,21 +1,21 @@
 //! Rows of the projections as the contract's messages.
 
 use bursar_ledger_engine::{
-    Account, AccountCode, Card, CardStatus, Cause, Channel, CloseReason, ElementKind, PaymentStatus, Role,
-    Verdict,
+    Account, AccountCode, BalanceLimit, Card, CardStatus, Cause, Channel, CloseReason, ElementKind,
+    FreezeHolder, FreezeScope, Hold, HoldSums, NormalSide, PaymentStatus, Role, TransferCode, Verdict,
 };
 use bursar_proto::common::v1::Money;
 use bursar_proto::ledger::v1 as proto;
 use bursar_service::parse::timestamp_message;
-use bursar_types::Asset;
+use bursar_types::id::TransferId;
+use bursar_types::{Asset, TypedId as _};
 
 use super::controls;
 use super::events::top_up_id;
-use super::records::{
-    AccountRecord, CardRecord, CardStep, EntryRecord, HoldRecord, PaymentRecord, ProductRecord, TopUpRecord,
-    TransferRecord,
-};
-use crate::disclosure;
+use super::records::{CardRecord, CardStep, HoldRecord, PaymentRecord, ProductRecord, TopUpRecord};
+use crate::history::TransferRecord;
+use crate::index::{EntryRecord, Place};
+use crate::{day, disclosure};
 
 /// Who reads a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +39,31 @@ fn text(id: Option<impl std::fmt::Display>) -> String {
     id.map(|id| id.to_string()).unwrap_or_default()
 }
 
-/// An account.
-pub(crate) fn account(account: &Account) -> proto::Account {
+/// The contract's text of a freeze's holder.
+pub(crate) fn holder_text(holder: FreezeHolder) -> &'static str {
+    match holder {
+        FreezeHolder::Customer => "customer",
+        FreezeHolder::Issuer => "issuer",
+        FreezeHolder::Fraud => "fraud",
+        FreezeHolder::Loss => "loss",
+        FreezeHolder::Legal => "legal",
+    }
+}
+
+fn limit(limit: BalanceLimit) -> proto::BalanceLimit {
+    use proto::balance_limit::Bound;
+
+    let bound = match limit {
+        BalanceLimit::NoOverdraft => Bound::Overdraft(0),
+        BalanceLimit::Overdraft(bound) => Bound::Overdraft(bound),
+        BalanceLimit::Unlimited => Bound::Unlimited(true),
+    };
+    proto::BalanceLimit { bound: Some(bound) }
+}
+
+/// An account, as far as `reader` may know it: a customer learns that it is frozen, and of nobody's freeze but their
+/// own why. Whoever is looked at by the fraud or the legal desk must not be told by us.
+pub(crate) fn account(account: &Account, reader: Reader) -> proto::Account {
     let kind = match account.code {
         AccountCode::CUSTOMER_WALLET => proto::AccountKind::Customer,
         AccountCode::BANK_NOSTRO => proto::AccountKind::Bank,
@@ -48,10 +71,29 @@ pub(crate) fn account(account: &Account) -> proto::Account {
         AccountCode::SUSPENSE => proto::AccountKind::Suspense,
         AccountCode::FEE_INCOME => proto::AccountKind::FeeIncome,
         AccountCode::RECEIVABLE => proto::AccountKind::Receivable,
-        _ => proto::AccountKind::Unspecified,
+        AccountCode::IN_TRANSIT => proto::AccountKind::InTransit,
+        _ => proto::AccountKind::Other,
     };
+    let normal_side = match account.normal {
+        NormalSide::Debit => proto::NormalSide::Debit,
+        NormalSide::Credit => proto::NormalSide::Credit,
+    };
+    let told = |holder| reader == Reader::Staff || holder == FreezeHolder::Customer;
+    let freezes = account.freezes.iter().filter(|freeze| told(freeze.holder)).map(|freeze| {
+        let scope = match freeze.scope {
+            FreezeScope::Debits => proto::FreezeScope::Debits,
+            FreezeScope::All => proto::FreezeScope::All,
+        };
+        proto::AccountFreeze {
+            holder: holder_text(freeze.holder).to_owned(),
+            scope: scope.into(),
+            reason: freeze.reason.to_string(),
+            freeze_time: Some(timestamp_message(freeze.at)),
+        }
+    });
+    let metadata = account.metadata.pairs().iter();
     proto::Account {
-        account_id: account.id.to_string(),
+        account_id: account.id.text(),
         kind: kind.into(),
         customer_id: text(account.owner),
         asset: account.asset.code().to_owned(),
@@ -61,26 +103,38 @@ pub(crate) fn account(account: &Account) -> proto::Account {
         funding_reference: text(account.funding_reference.as_ref()),
         frozen: account.frozen().is_some(),
         create_time: Some(timestamp_message(account.opened_at)),
+        normal_side: normal_side.into(),
+        limit: Some(limit(account.limit)),
+        code: account.code.0.into(),
+        reference: account.reference.to_string(),
+        metadata: metadata.map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+        freezes: freezes.collect(),
+        close_time: account.closed_at.map(timestamp_message),
     }
 }
 
-/// An account's row.
-pub(crate) fn account_row(record: &AccountRecord) -> proto::Account {
-    account(&record.account)
+/// What kind of movement it was, as entries and transfers tell it.
+pub(crate) fn transfer_type(code: TransferCode) -> &'static str {
+    match code {
+        TransferCode::TOP_UP => "top_up",
+        TransferCode::CARD_PAYMENT | TransferCode::SHORTFALL => "payment",
+        TransferCode::CARD_REFUND => "refund",
+        TransferCode::FEE => "fee",
+        TransferCode::REVERSAL => "reversal",
+        _ => "transfer",
+    }
+}
+
+/// First code of the issuer's own; those below are the platform's, which the contract tells as types.
+pub(crate) const OWN_CODES: u16 = 1_000;
+
+/// The code as it was ordered; 0: a plain one.
+pub(crate) fn own_code(code: TransferCode) -> i32 {
+    if code.0 >= OWN_CODES { code.0.into() } else { 0 }
 }
 
 /// One side of a transfer.
-pub(crate) fn entry(account_id: String, position: i64, entry: &EntryRecord) -> proto::Entry {
-    use bursar_ledger_engine::TransferCode as Code;
-
-    let kind = match entry.code {
-        Code::TOP_UP => "top_up",
-        Code::CARD_PAYMENT | Code::SHORTFALL => "payment",
-        Code::CARD_REFUND => "refund",
-        Code::FEE => "fee",
-        Code::REVERSAL => "reversal",
-        _ => "transfer",
-    };
+pub(crate) fn entry(account: &Account, place: Place, entry: &EntryRecord) -> proto::Entry {
     let cause_id = match entry.cause {
         Cause::Payment(payment) | Cause::PaymentCapture { payment, .. } => payment.to_string(),
         Cause::BankCredit => top_up_id(entry.transfer).to_string(),
@@ -88,13 +142,13 @@ pub(crate) fn entry(account_id: String, position: i64, entry: &EntryRecord) -> p
     };
     proto::Entry {
         transfer_id: entry.transfer.to_string(),
-        account_id,
-        amount: Some(money(entry.amount, entry.asset)),
+        account_id: account.id.to_string(),
+        amount: Some(money(entry.signed(account.normal), account.asset)),
         posted_after: entry.posted_after,
-        r#type: kind.to_owned(),
+        r#type: transfer_type(entry.code).to_owned(),
         cause_id,
         description: entry.description.to_string(),
-        position,
+        position: place.position,
         book_time: Some(timestamp_message(entry.booked_at)),
     }
 }
@@ -276,45 +330,81 @@ pub(crate) fn top_up(record: &TopUpRecord) -> proto::TopUp {
     }
 }
 
-/// A posted transfer.
-pub(crate) fn transfer(record: &TransferRecord) -> proto::Transfer {
-    let transfer = &record.transfer;
+/// A posted transfer, and which one reversed it.
+pub(crate) fn transfer(
+    record: &TransferRecord,
+    asset: Asset,
+    reversed_by: Option<TransferId>,
+) -> proto::Transfer {
+    let entry = &record.entry;
+    let (hold, reverses) = match entry.cause {
+        Cause::Capture(hold) | Cause::PaymentCapture { hold, .. } => (Some(hold), None),
+        Cause::Reversal(original) => (None, Some(original)),
+        Cause::Order | Cause::Payment(_) | Cause::BankCredit => (None, None),
+    };
     proto::Transfer {
-        transfer_id: transfer.id.to_string(),
-        debit_account_id: transfer.debit.to_string(),
-        credit_account_id: transfer.credit.to_string(),
-        amount: Some(money(transfer.amount.minor_units, transfer.amount.asset)),
+        transfer_id: entry.transfer.text(),
+        debit_account_id: record.debit.text(),
+        credit_account_id: record.credit.text(),
+        amount: Some(money(entry.amount, asset)),
         state: proto::TransferState::Posted.into(),
-        captured: transfer.amount.minor_units,
+        captured: entry.amount,
         held: 0,
-        reference: transfer.reference.to_string(),
+        reference: entry.reference.to_string(),
         expire_time: None,
-        position: record.position,
+        position: record.position(),
+        description: entry.description.to_string(),
+        value_date: day::text(entry.value_date),
+        book_time: Some(timestamp_message(entry.booked_at)),
+        r#type: transfer_type(entry.code).to_owned(),
+        code: own_code(entry.code),
+        hold_id: text(hold),
+        reverses_transfer_id: text(reverses),
+        reversed_by_transfer_id: text(reversed_by),
+        over_capture: 0,
     }
 }
 
 /// A hold.
 pub(crate) fn hold(record: &HoldRecord) -> proto::Transfer {
-    let hold = &record.hold;
-    let captured = hold.captured.saturating_add(hold.over_captured);
-    let state = match (record.outstanding, record.last) {
-        (1.., _) => proto::TransferState::Held,
-        (_, "expired") => proto::TransferState::Expired,
+    let expired = record.last == "expired";
+    hold_message(&record.hold, record.hold.sums(), expired, record.position)
+}
+
+/// A hold as it stood right after a command at `position`; time does not come as one.
+pub(crate) fn hold_as_it_stood(hold: &Hold, sums: HoldSums, position: i64) -> proto::Transfer {
+    hold_message(hold, sums, false, position)
+}
+
+fn hold_message(hold: &Hold, sums: HoldSums, expired: bool, position: i64) -> proto::Transfer {
+    let (captured, held) = (sums.captured.saturating_add(sums.over_captured), sums.outstanding());
+    let state = match held {
+        1.. => proto::TransferState::Held,
+        _ if expired => proto::TransferState::Expired,
         // What a last capture gives back is no void of the whole.
         _ if captured > 0 => proto::TransferState::Posted,
         _ => proto::TransferState::Voided,
     };
     proto::Transfer {
-        transfer_id: hold.id.to_string(),
-        debit_account_id: hold.debit.to_string(),
-        credit_account_id: hold.credit.to_string(),
-        amount: Some(money(hold.held.minor_units, hold.held.asset)),
+        transfer_id: hold.id.text(),
+        debit_account_id: hold.debit.text(),
+        credit_account_id: hold.credit.text(),
+        amount: Some(money(sums.held, hold.held.asset)),
         state: state.into(),
         captured,
-        held: record.outstanding,
+        held,
         reference: hold.reference.to_string(),
-        expire_time: hold.expires_at.filter(|_| record.outstanding > 0).map(timestamp_message),
-        position: record.placed,
+        expire_time: hold.expires_at.filter(|_| held > 0).map(timestamp_message),
+        position,
+        description: hold.description.to_string(),
+        value_date: String::new(),
+        book_time: Some(timestamp_message(hold.placed_at)),
+        r#type: transfer_type(hold.code).to_owned(),
+        code: own_code(hold.code),
+        hold_id: String::new(),
+        reverses_transfer_id: String::new(),
+        reversed_by_transfer_id: String::new(),
+        over_capture: hold.over_capture,
     }
 }
 

@@ -2,8 +2,12 @@
 
 mod books;
 mod cards;
+mod follow;
+mod index;
 mod money;
 mod ownership;
 mod payments;
+mod reads;
+mod receipts;
 mod streams;
 mod world;

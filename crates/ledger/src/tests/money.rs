@@ -110,6 +110,7 @@ on_both_databases! {
             hold_seconds,
             reference: "rent".into(),
             description: "March".into(),
+            ..Default::default()
         };
         let create = async |message| {
             let answer = node.api.create_transfer(by(Identity::Operator, message)).await;
@@ -129,7 +130,7 @@ on_both_databases! {
             request_id: uuid(),
             transfer_id: hold.transfer_id.clone(),
             amount: yuan(150),
-            last: false,
+            ..Default::default()
         };
         let after = node.api.capture_hold(by(Identity::Operator, capture)).await.unwrap().into_inner();
         let after = after.transfer.unwrap();

@@ -30,7 +30,7 @@ macro_rules! message {
     )+};
 }
 
-/// An enum with data as a message of which exactly one field is set:
+/// An enum with data as a message of which exactly one field is set, which is there several times if it is a list:
 /// `oneof! { Rule { 1 Deny, 2 AllowOnly, 3 Limit { 1 measure, 2 window } } }`, `4 Other(value)` for tuple variants.
 macro_rules! oneof {
     ($($name:ident { $($tag:literal $variant:ident
@@ -46,9 +46,8 @@ macro_rules! oneof {
 
             fn decode(bytes: &[u8]) -> Result<Self, $crate::wire::WireError> {
                 let fields = $crate::wire::Fields::parse(bytes, stringify!($name), &[$($tag),*])?;
-                let (tag, raw) = fields.only()?;
-                match tag {
-                    $($tag => $crate::wire::oneof!(@get raw $name $variant $(($inner))? $({ $($ftag $field),* })?),)*
+                match fields.only_tag()? {
+                    $($tag => $crate::wire::oneof!(@get fields $name $variant $(($inner))? $({ $($ftag $field),* })?),)*
                     _ => Err($crate::wire::WireError::Malformed),
                 }
             }
@@ -71,12 +70,15 @@ macro_rules! oneof {
     (@put $tag:literal $out:ident { $($ftag:literal $field:ident),* }) => {
         $crate::wire::put_nested($tag, $out, |out| { $($crate::wire::Wire::write($field, $ftag, out);)* })
     };
-    (@get $raw:ident $name:ident $variant:ident) => { $raw.bytes().map(|_| $name::$variant) };
-    (@get $raw:ident $name:ident $variant:ident ($inner:ident)) => {
-        $crate::wire::Wire::from_raw($raw).map($name::$variant)
+    (@get $fields:ident $name:ident $variant:ident) => {
+        $fields.only()?.1.bytes().map(|_| $name::$variant)
     };
-    (@get $raw:ident $name:ident $variant:ident { $($ftag:literal $field:ident),* }) => {{
-        let fields = $crate::wire::Fields::parse($raw.bytes()?, stringify!($variant), &[$($ftag),*])?;
+    (@get $fields:ident $name:ident $variant:ident ($inner:ident)) => {
+        $crate::wire::Wire::read_alone(&$fields).map($name::$variant)
+    };
+    (@get $fields:ident $name:ident $variant:ident { $($ftag:literal $field:ident),* }) => {{
+        let raw = $fields.only()?.1;
+        let fields = $crate::wire::Fields::parse(raw.bytes()?, stringify!($variant), &[$($ftag),*])?;
         Ok($name::$variant { $($field: $crate::wire::Wire::read(&fields, $ftag)?),* })
     }};
 }

@@ -1,17 +1,20 @@
 //! The writer: one owner decides a shard's commands in memory, one after another, and makes them durable batch by
 //! batch. While one batch is being made durable the next one is collected and decided.
 
+mod counts;
 mod filter;
 mod handle;
 mod load;
+mod many;
 mod owner;
+mod queue;
 mod recent;
 mod run;
 mod shard;
 
 use std::fmt;
 
-use bursar_ledger_engine::{Command, Engine};
+use bursar_ledger_engine::{Action, Command, Day, Engine, Hold};
 use bursar_types::RequestId;
 use tokio::sync::oneshot;
 
@@ -20,10 +23,11 @@ use crate::journal::{Fingerprint, UsedProof};
 use crate::project::{Known, PaymentRecord};
 
 pub(crate) use handle::{Handle, Shared};
+pub(crate) use many::{Group, Many, Tagged};
 #[cfg(test)]
 pub(crate) use owner::JournalStore;
 pub(crate) use owner::{SqlJournal, own};
-pub(crate) use shard::replay;
+pub(crate) use shard::{decode, redo, replay};
 
 /// A command on its way to the writer.
 #[derive(Clone, Debug)]
@@ -43,6 +47,14 @@ impl Order {
         let (body, names) = crate::journal::Body::new("internal", "ledger").finish();
         Self { command, body: Some((body, names)), proof: None }
     }
+
+    /// How many transfers it asks for; 1 for anything but a bulk.
+    pub(crate) fn transfers(&self) -> usize {
+        match &self.command.action {
+            Action::TransferBatch { orders, .. } => orders.len().max(1),
+            _ => 1,
+        }
+    }
 }
 
 /// What became of a command, durable.
@@ -52,8 +64,20 @@ pub(crate) struct Answer {
     pub(crate) known: Known,
     /// Whether the request id had been used before.
     pub(crate) repeated: bool,
-    /// The payment right after an authorization that was decided now.
+    /// What only memory knows of a command that was decided now.
+    pub(crate) now: Decision,
+}
+
+/// What an answer tells of a command that has just been decided, besides its outcome. For a repeated one the
+/// projections must be asked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Decision {
+    /// The payment right after its authorization.
     pub(crate) payment: Option<Box<PaymentRecord>>,
+    /// The hold that was captured, raised or voided, as it was before; the outcome says how it stands now.
+    pub(crate) hold: Option<Box<Hold>>,
+    /// Value date of the first transfer that was posted.
+    pub(crate) value_date: Option<Day>,
 }
 
 /// What the writer says to a command.
@@ -82,16 +106,30 @@ pub(crate) enum Request {
         /// Whom to tell.
         reply: oneshot::Sender<Result<Said, LedgerError>>,
     },
+    /// Decide these: what was ready on one stream.
+    DecideMany(Many),
     /// Read this.
     Read(Read),
     /// Request ids of the past, for the filter; the last come with `true`.
     Learn(Vec<RequestId>, bool),
 }
 
+impl Request {
+    /// How many commands wait with it, and for how many transfers they ask.
+    fn weight(&self) -> (usize, usize) {
+        match self {
+            Self::Decide { order, .. } => (1, order.transfers()),
+            Self::DecideMany(many) => (many.commands(), many.transfers()),
+            Self::Read(_) | Self::Learn(..) => (0, 0),
+        }
+    }
+}
+
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Decide { .. } => "Decide",
+            Self::DecideMany(_) => "DecideMany",
             Self::Read(_) => "Read",
             Self::Learn(..) => "Learn",
         })

@@ -1,8 +1,10 @@
 //! The writer's loop: collect, decide, append, acknowledge.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bursar_ledger_engine::{Action, Actor, Command, MAX_TICK, Name, Outcome, Role};
+use bursar_ledger_engine::{Action, Actor, Command, MAX_BATCH, MAX_TICK, Name, Outcome, Role};
 use bursar_service::db::DbError;
 use bursar_types::RequestId;
 use futures::future::BoxFuture;
@@ -10,10 +12,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::counts::{self, CameTo, Counts};
 use super::handle::Shared;
+use super::many::{Many, Owed};
 use super::owner::{JournalStore, projector_gone};
-use super::shard::{Checkpoint, Open, Shard, Verdict};
-use super::{Order, Read, Release, Request, Said};
+use super::queue::Waiting;
+use super::shard::{Open, Shard, Verdict};
+use super::{Answer, Order, Read, Release, Request, Said};
 use crate::error::LedgerError;
 use crate::journal::Head;
 use crate::project::Batch;
@@ -21,10 +26,17 @@ use crate::store::journal::Appended;
 
 /// How often the writer looks whether something is due; the clock may be moved, so it cannot be slept until.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Most transfers of one batch: at some 250 bytes each its row stays around 4 MiB, which every database takes in one
+/// piece and every start reads in one.
+const BATCH_TRANSFERS_MAX: usize = 2 * MAX_BATCH;
+
+/// Whom a command's answer goes to.
+type Reply = oneshot::Sender<Result<Said, LedgerError>>;
 
 /// Someone who waits for a batch to be durable.
 enum Waiter {
-    Command(oneshot::Sender<Result<Said, LedgerError>>, Said),
+    Command(Reply, Answer),
+    Many(Owed),
     Read(Release),
 }
 
@@ -34,8 +46,6 @@ struct InFlight<'a> {
     head: Head,
     batch: Batch,
     waiters: Vec<Waiter>,
-    /// The state after it, if it is time for a checkpoint.
-    state: Option<Box<Checkpoint>>,
     since: Instant,
 }
 
@@ -50,21 +60,35 @@ pub(super) struct Writer<'a> {
     pub(super) projector: mpsc::Sender<Batch>,
     /// Until when the lease certainly holds: reads are not answered beyond it.
     pub(super) valid_until: watch::Receiver<Instant>,
-    /// Where states go that are to be stored, with the row they are of.
-    pub(super) checkpoints: mpsc::Sender<(i64, Box<Checkpoint>)>,
-    /// Position of the last checkpoint.
-    pub(super) checkpointed: i64,
+    /// What waits in the queue.
+    pub(super) waiting: Arc<Waiting>,
+    pub(super) counts: Counts,
 }
 
 /// What is being collected.
 struct Collected {
     open: Open,
     waiters: Vec<Waiter>,
+    /// Commands and reads.
+    taken: usize,
+    transfers: usize,
 }
 
 impl Collected {
     fn new() -> Self {
-        Self { open: Open::new(), waiters: Vec::new() }
+        Self { open: Open::new(), waiters: Vec::new(), taken: 0, transfers: 0 }
+    }
+
+    /// Whether a request belongs into this batch. One that is alone always does; the commands of a stream's request
+    /// are taken together, and may overstep the bound by that.
+    fn takes(&self, request: &Request, batch_max: usize) -> bool {
+        let (_, transfers) = request.weight();
+        self.taken == 0
+            || (self.taken < batch_max && self.transfers.saturating_add(transfers) <= BATCH_TRANSFERS_MAX)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.waiters.is_empty()
     }
 }
 
@@ -83,10 +107,12 @@ impl<'a> Writer<'a> {
         let mut in_flight: Option<InFlight<'a>> = None;
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        let mut requests = Vec::with_capacity(batch_max);
+        let mut arrived = Vec::with_capacity(batch_max);
+        // What has arrived and is for the next batch.
+        let mut later = VecDeque::new();
         let mut open_for_more = true;
         loop {
-            let room = batch_max.saturating_sub(collected.waiters.len());
+            let room = batch_max.saturating_sub(collected.taken);
             tokio::select! {
                 biased;
                 appended = appended(&mut in_flight), if in_flight.is_some() => {
@@ -94,17 +120,26 @@ impl<'a> Writer<'a> {
                         self.settle(done, appended).await?;
                     }
                 }
-                count = queue.recv_many(&mut requests, room), if room > 0 && open_for_more => {
+                count = queue.recv_many(&mut arrived, room), if room > 0 && later.is_empty() && open_for_more => {
                     open_for_more = count > 0;
-                    for request in requests.drain(..) {
-                        self.take(request, &mut collected);
-                    }
+                    later.extend(arrived.drain(..));
                 }
-                _ = look.tick() => self.look(&mut collected, queue.len()),
+                _ = look.tick() => self.look(&mut collected),
                 () = stop.cancelled(), if !queue.is_closed() => queue.close(),
             }
-            if in_flight.is_none() {
-                in_flight = self.launch(&mut collected);
+            loop {
+                self.collect(&mut later, &mut collected);
+                if collected.is_empty() {
+                    // All were refused or sent back: what will not be journaled takes no room in the batch.
+                    (collected.taken, collected.transfers) = (0, 0);
+                    if later.is_empty() {
+                        break;
+                    }
+                } else if in_flight.is_none() {
+                    in_flight = self.launch(&mut collected);
+                } else {
+                    break;
+                }
             }
             if in_flight.is_none() && !open_for_more {
                 return Ok(());
@@ -112,11 +147,26 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Decides what has arrived, as far as it belongs into this batch.
+    fn collect(&mut self, later: &mut VecDeque<Request>, collected: &mut Collected) {
+        let batch_max = self.shared.config.writer.batch_max;
+        while later.front().is_some_and(|request| collected.takes(request, batch_max)) {
+            if let Some(request) = later.pop_front() {
+                self.take(request, collected);
+            }
+        }
+    }
+
     fn take(&mut self, request: Request, collected: &mut Collected) {
+        let (commands, transfers) = request.weight();
+        self.waiting.taken((commands, transfers));
+        collected.taken += commands.max(1);
+        collected.transfers += transfers;
         match request {
             Request::Decide { order, unknown_up_to, reply } => {
-                self.decide(*order, unknown_up_to, reply, collected);
+                self.decide_one(*order, unknown_up_to, reply, collected);
             }
+            Request::DecideMany(many) => self.decide_many(many, collected),
             Request::Read(read) => self.read(read, collected),
             Request::Learn(ids, done) => {
                 for id in ids {
@@ -129,32 +179,57 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn decide(
+    fn decide_one(
         &mut self,
         order: Order,
         unknown_up_to: Option<i64>,
-        reply: oneshot::Sender<Result<Said, LedgerError>>,
+        reply: Reply,
         collected: &mut Collected,
     ) {
-        let kind = kind(&order.command.action);
-        let now = self.shared.clock.now();
-        let told = self.shard.decide(order, unknown_up_to, &mut collected.open, now);
-        let outcome = match &told {
-            Ok(Verdict::Answer(answer)) if answer.repeated => "repeated",
-            Ok(Verdict::Answer(_)) => "journaled",
-            Ok(Verdict::LookUp(_)) => "looked_up",
-            Err(_) => "refused",
-        };
-        metrics::counter!("bursar_ledger_commands_total", "command" => kind, "outcome" => outcome)
-            .increment(1);
-        match told {
-            Ok(Verdict::Answer(answer)) => {
-                collected.waiters.push(Waiter::Command(reply, Said::Answer(answer)));
-            }
+        match self.decide(order, unknown_up_to, &mut collected.open) {
+            Ok(Verdict::Answer(answer)) => collected.waiters.push(Waiter::Command(reply, answer)),
             // The caller may have gone; nobody misses these answers then.
             Ok(Verdict::LookUp(order)) => drop(reply.send(Ok(Said::LookUp(Box::new(order))))),
             Err(error) => drop(reply.send(Err(error))),
         }
+    }
+
+    fn decide_many(&mut self, many: Many, collected: &mut Collected) {
+        let now = Instant::now();
+        let (orders, mut answers) = many.begin();
+        for tagged in orders {
+            if tagged.deadline <= now {
+                self.counts.count(counts::kind(&tagged.order.command.action), CameTo::Expired);
+                answers.at_once(tagged.tag, Err(LedgerError::DeadlineExceeded));
+                continue;
+            }
+            match self.decide(tagged.order, None, &mut collected.open) {
+                Ok(Verdict::Answer(answer)) => answers.when_durable(tagged.tag, answer),
+                Ok(Verdict::LookUp(order)) => answers.at_once(tagged.tag, Ok(Said::LookUp(Box::new(order)))),
+                Err(error) => answers.at_once(tagged.tag, Err(error)),
+            }
+        }
+        collected.waiters.extend(answers.owe().map(Waiter::Many));
+    }
+
+    fn decide(
+        &mut self,
+        order: Order,
+        unknown_up_to: Option<i64>,
+        open: &mut Open,
+    ) -> Result<Verdict, LedgerError> {
+        let kind = counts::kind(&order.command.action);
+        // One moment for all of a batch.
+        let now = if open.is_empty() { self.shared.clock.now() } else { open.time };
+        let told = self.shard.decide(order, unknown_up_to, open, now);
+        let came_to = match &told {
+            Ok(Verdict::Answer(answer)) if answer.repeated => CameTo::Repeated,
+            Ok(Verdict::Answer(_)) => CameTo::Journaled,
+            Ok(Verdict::LookUp(_)) => CameTo::LookedUp,
+            Err(_) => CameTo::Refused,
+        };
+        self.counts.count(kind, came_to);
+        told
     }
 
     fn read(&mut self, read: Read, collected: &mut Collected) {
@@ -163,9 +238,9 @@ impl<'a> Writer<'a> {
     }
 
     /// Lets time pass in the engine if something is due.
-    fn look(&mut self, collected: &mut Collected, queued: usize) {
+    fn look(&mut self, collected: &mut Collected) {
         let now = self.shared.clock.now();
-        metrics::gauge!("bursar_ledger_queue_depth").set(queued as f64);
+        metrics::gauge!("bursar_ledger_queue_depth").set(self.waiting.commands() as f64);
         self.shard.forget_proofs();
         self.shard.recent.trim(self.shared.reached.sequence());
         if self.shard.engine.next_due().is_none_or(|due| due > now) {
@@ -188,7 +263,7 @@ impl<'a> Writer<'a> {
 
     /// Starts to append what is collected. Reads alone are answered at once: nothing is before them any more.
     fn launch(&mut self, collected: &mut Collected) -> Option<InFlight<'a>> {
-        let Collected { open, waiters } = std::mem::replace(collected, Collected::new());
+        let Collected { open, waiters, .. } = std::mem::replace(collected, Collected::new());
         if open.is_empty() {
             self.acknowledge(waiters);
             return None;
@@ -199,21 +274,8 @@ impl<'a> Writer<'a> {
         let head = Head::after(&row);
         let batch = Batch { sequence: row.sequence, time, steps };
         self.shard.sequence = row.sequence + 1;
-        let state = self.due_checkpoint(&head);
         let append = self.store.append(self.shared.shard, row);
-        Some(InFlight { append, head, batch, waiters, state, since: Instant::now() })
-    }
-
-    /// The state as of `head`, if enough has happened since the last checkpoint. Nothing after `head` is decided yet.
-    fn due_checkpoint(&mut self, head: &Head) -> Option<Box<Checkpoint>> {
-        let every = self.shared.config.writer.checkpoint_commands;
-        let due = head.position.saturating_sub(self.checkpointed) >= every;
-        // If the last one is still being stored, the next batch is as good.
-        if !due || self.checkpoints.capacity() == 0 {
-            return None;
-        }
-        self.checkpointed = head.position;
-        Some(Box::new(self.shard.checkpoint()))
+        Some(InFlight { append, head, batch, waiters, since: Instant::now() })
     }
 
     async fn settle(
@@ -228,10 +290,6 @@ impl<'a> Writer<'a> {
         metrics::histogram!("bursar_ledger_append_seconds").record(done.since.elapsed().as_secs_f64());
         self.head = done.head;
         self.acknowledge(done.waiters);
-        if let Some(state) = done.state {
-            // There is room, or none would have been made.
-            let _ = self.checkpoints.try_send((self.head.sequence, state));
-        }
         metrics::gauge!("bursar_ledger_journal_head_position").set(self.head.position as f64);
         let lag = self.head.position.saturating_sub(self.shared.reached.position());
         metrics::gauge!("bursar_ledger_projection_lag").set(lag as f64);
@@ -243,10 +301,11 @@ impl<'a> Writer<'a> {
         let lease_holds = Instant::now() < *self.valid_until.borrow();
         for waiter in waiters {
             match waiter {
-                Waiter::Command(reply, said) => {
+                Waiter::Command(reply, answer) => {
                     // The caller may have gone; the command stays.
-                    let _ = reply.send(Ok(said));
+                    let _ = reply.send(Ok(Said::Answer(answer)));
                 }
+                Waiter::Many(owed) => owed.give(),
                 // Without the lease another owner may have written since: dropped, the caller asks again.
                 Waiter::Read(release) if lease_holds => release(),
                 Waiter::Read(_) => {}
@@ -259,41 +318,5 @@ async fn appended(in_flight: &mut Option<InFlight<'_>>) -> Result<Appended, DbEr
     match in_flight {
         Some(in_flight) => (&mut in_flight.append).await,
         None => std::future::pending().await,
-    }
-}
-
-/// What kind of command it is, for metrics.
-fn kind(action: &Action) -> &'static str {
-    match action {
-        Action::ConfigureProgram(_) => "configure_program",
-        Action::DraftProduct { .. } | Action::ActivateProduct { .. } | Action::RetireProduct { .. } => {
-            "product"
-        }
-        Action::SetControls { .. } => "set_controls",
-        Action::SetCustomerStanding { .. } => "customer",
-        Action::OpenAccount(_)
-        | Action::SetBalanceLimit { .. }
-        | Action::FreezeAccount { .. }
-        | Action::UnfreezeAccount { .. }
-        | Action::CloseAccount { .. } => "account",
-        Action::Transfer(_) | Action::TransferBatch { .. } | Action::ReverseTransfer(_) => "transfer",
-        Action::CaptureHold(_) | Action::IncrementHold { .. } | Action::VoidHold { .. } => "hold",
-        Action::BookBankCredit(_) => "bank_credit",
-        Action::FreezeCard { .. } | Action::UnfreezeCard { .. } => "freeze_card",
-        Action::RequestCard(_)
-        | Action::CompleteCardIssue { .. }
-        | Action::FailCardIssue { .. }
-        | Action::ActivateCard { .. }
-        | Action::CloseCard { .. } => "card",
-        Action::Authorize(_) => "authorize",
-        Action::IncrementPayment(_)
-        | Action::ReversePayment(_)
-        | Action::ClearPayment(_)
-        | Action::ForcePost(_)
-        | Action::RefundPayment(_) => "payment",
-        Action::Tick { .. } => "tick",
-        #[allow(unreachable_patterns)]
-        // a command that a newer engine adds is counted before it is named here
-        _ => "other",
     }
 }

@@ -1,7 +1,5 @@
 //! Many rows in few statements: one `UNNEST` on PostgreSQL, `VALUES` of many rows on SQLite.
 
-use std::fmt::Write as _;
-
 use bursar_types::Timestamp;
 use sqlx::Arguments as _;
 
@@ -126,9 +124,9 @@ async fn insert_sqlite<const N: usize>(
     for row in 0..rows.len() {
         sql.push_str(if row == 0 { "(" } else { ", (" });
         for column in 0..N {
-            let comma = if column == 0 { "" } else { ", " };
-            // Writing to a String cannot fail.
-            let _ = write!(sql, "{comma}${}", row * N + column + 1);
+            // Places without a number: SQLite finds a numbered one by looking at all before it, which for a thousand
+            // values was a third of what the ledger's projections cost.
+            sql.push_str(if column == 0 { "?" } else { ", ?" });
         }
         sql.push(')');
     }

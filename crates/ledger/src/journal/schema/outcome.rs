@@ -8,7 +8,7 @@ use crate::wire::{Raw, Wire, WireError, message, numbers, oneof};
 
 message! {
     BalanceAfter { 1 account, 2 balances, 3 normal }
-    Transferred { 1 transfer, 2 amount, 3 outstanding, 4 debit, 5 credit }
+    Transferred { 1 transfer, 2 amount, 3 outstanding, 4 debit, 5 credit, 6 hold }
     Booked { 1 transfer, 2 account, 3 matched, 4 after }
     Decided { 1 payment, 2 decision, 3 approval_code, 4 sums, 5 account }
     PaymentStep { 1 payment, 2 amount, 3 status, 4 sums, 5 account }
@@ -30,6 +30,7 @@ oneof! {
         11 Payment(step),
         12 ReversedEarly,
         13 Ticked { 1 ended, 2 more },
+        14 Account(account),
     }
 }
 

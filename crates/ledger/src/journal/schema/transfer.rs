@@ -1,7 +1,7 @@
 //! Transfers and holds.
 
 use bursar_ledger_engine::{
-    BankBooking, BookBankCredit, CaptureHold, Cause, Day, Hold, PostedTransfer, ReverseTransfer,
+    BankBooking, BookBankCredit, CaptureHold, Cause, Day, Hold, HoldSums, PostedTransfer, ReverseTransfer,
     TransferCode, TransferMode, TransferOrder,
 };
 
@@ -27,6 +27,7 @@ message! {
         1 id, 2 debit, 3 credit, 4 held, 5 captured, 6 over_captured, 7 released, 8 over_capture, 9 expires_at,
         10 payment, 11 code, 12 placed_at, 13 reference, 14 description,
     }
+    HoldSums { 1 held, 2 captured, 3 over_captured, 4 released }
     ReverseTransfer { 1 transfer, 2 original, 3 original_debit, 4 original_credit, 5 original_amount, 6 reason }
     CaptureHold { 1 hold, 2 transfer, 3 amount, 4 last, 5 value_date, 6 description }
     BookBankCredit {
