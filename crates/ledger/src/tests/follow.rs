@@ -22,7 +22,7 @@ use crate::follow::{leaf, proofs};
 use crate::journal::{Entry, EntryWriter, Head, Row, raw_records};
 use crate::receipt::{CheckedLog, check_checkpoint, check_consistency};
 use crate::store::journal::Appended;
-use crate::store::{checkpoint, journal, merkle};
+use crate::store::{checkpoint, journal, merkle, projection};
 use crate::writer::{JournalStore, SqlJournal};
 
 const SHARD: &str = "prog_00000000000000000000000001";
@@ -213,6 +213,22 @@ fn other_byte(row: &mut Row) -> bool {
         row.entry[last] ^= 1;
     }
     is_transfer
+}
+
+/// The projections and the index are at these rows of the journal.
+async fn reach(db: &Db, sequence: i64, indexed: i64) {
+    db.write(|tx| {
+        Box::pin(async move {
+            tx.query("UPDATE projection SET sequence = $1, index_sequence = $2")
+                .bind(sequence)
+                .bind(indexed)
+                .execute()
+                .await
+        })
+    })
+    .await
+    .map_err(|error: DbError| error.to_string())
+    .unwrap();
 }
 
 on_both_databases! {
@@ -526,6 +542,13 @@ on_both_databases! {
                 assert!(checkpoint::put_part(&db, shard(), 4, sequence, part, b"y").await.unwrap());
             }
             assert!(checkpoint::complete(&db, shard(), 4, sequence, 3).await.unwrap());
+        }
+        // A start can use none that is ahead of the projections or the index, so two that it can use are kept.
+        projection::progress(&db, shard(), "epoch").await.unwrap();
+        for (indexed, kept) in [(20, Some((10, 3))), (30, None)] {
+            reach(&db, 30, indexed).await;
+            assert!(checkpoint::complete(&db, shard(), 4, 30, 3).await.unwrap());
+            assert_eq!(checkpoint::newest(&db, shard(), 19).await.unwrap(), kept);
         }
         assert_eq!(checkpoint::newest(&db, shard(), 29).await.unwrap(), Some((20, 3)));
         assert_eq!(checkpoint::newest(&db, shard(), 19).await.unwrap(), None);
