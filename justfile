@@ -28,13 +28,17 @@ lint:
 advisories:
     cargo xtask advisories
 
-# Measures one figure set: `just bench ledger --quick`.
+# A durable PostgreSQL to measure on, until Ctrl-C.
+postgres:
+    cargo xtask postgres
+
+# Measures our paths against their references: `just bench ledger --quick`, `just bench ledger --only start --plot x.svg`.
 bench NAME *ARGS:
     cargo run --release -- bench {{NAME}} {{ARGS}}
 
-# Load on the ledger for minutes: 256 calls in flight, each a durable transfer.
+# Load on the ledger: 256 durable transfers in flight one a call, 1024 on a stream, 10 million in bulk.
 load *ARGS:
-    cargo run --release -- bench ledger {{ARGS}}
+    cargo run --release -- bench ledger --only unary_256,stream_1024,growth {{ARGS}}
 
 # Formats code and contract.
 fmt:

@@ -10,7 +10,7 @@ use crate::platform::{PortChoice, Setup};
 #[derive(Debug, Parser)]
 #[command(name = "bursar", version, propagate_version = true, arg_required_else_help = true)]
 #[command(
-    after_help = "Examples:\n  bursar demo                       the whole platform plays a customer's journey, and stops\n  bursar up --data ./data           the platform, until Ctrl-C; ./data/endpoints.json says where\n  bursar ledger verify --data ./data   proves the journal of a running platform\n\nExit codes: 0 all well; 64 change the configuration; 69 something needed is away; 70 something did not hold."
+    after_help = "Examples:\n  bursar demo                       the whole platform plays a customer's journey, and stops\n  bursar up --data ./data           the platform, until Ctrl-C; ./data/endpoints.json says where\n  bursar ledger verify --data ./data   proves the journal of a running platform\n  bursar ledger check receipt.json --ca ca.pem   checks a receipt without any platform\n\nExit codes: 0 all well; 64 change the configuration; 69 something needed is away; 70 something did not hold."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Ledger(Ledger),
     /// Measures our path against its reference, side by side in one run.
     #[command(
-        after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres"
+        after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench ledger --only unary_256,stream_1024 --plot ledger.svg\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres\n\n`cargo xtask postgres` starts a server to measure on and prints its URL. Progress is told on standard error."
     )]
     Bench(Bench),
     /// Looks at this machine and at a running platform, and says what is amiss and what to do.
@@ -155,6 +155,62 @@ pub(crate) enum ServiceArgument {
 pub(crate) enum Ledger {
     /// Replays the journal from its start and compares every hash, outcome and projection.
     Verify(Verify),
+    /// Fetches the receipt of a transfer: what was asked, what became of it, and the proof that the journal holds it.
+    #[command(
+        after_help = "Examples:\n  bursar ledger receipt tran_01m82mpp88eperg7kyzya9a3bt -o receipt.json\n  bursar ledger receipt tran_01m82mpp88eperg7kyzya9a3bt --data ./data | jq .receipt.position"
+    )]
+    Receipt(FetchReceipt),
+    /// Fetches the newest signed checkpoint of the journal. Whoever keeps one holds the ledger to everything before it.
+    #[command(
+        after_help = "Examples:\n  bursar ledger checkpoint -o monday.json\n  bursar ledger checkpoint --since monday.json -o friday.json   with the proof that nothing was changed between"
+    )]
+    Checkpoint(FetchCheckpoint),
+    /// Checks a receipt or a checkpoint in a file, without any ledger: the CA certificate is enough.
+    #[command(
+        after_help = "Examples:\n  bursar ledger check receipt.json --ca ./data/tls/ca.pem\n  bursar ledger check friday.json --since monday.json --ca ca.pem\n  bursar ledger check receipt.json --since monday.json --ca ca.pem --data ./data   fetches the proof between\n\nExit codes: 0 it is good; 64 not to be checked as asked; 69 the platform does not answer; 70 it is not good."
+    )]
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchReceipt {
+    /// The transfer, or a hold where it was placed (tran_…).
+    pub(crate) transfer_id: String,
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// File to write; without it, standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchCheckpoint {
+    /// File of an older checkpoint or receipt: the proof from it to the new one is fetched too.
+    #[arg(long, value_name = "OLD")]
+    pub(crate) since: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// File to write; without it, standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// File of a receipt or a checkpoint.
+    pub(crate) file: PathBuf,
+    /// Certificate of the platform's authority (PEM): DATA/tls/ca.pem of a platform that `bursar up` runs.
+    #[arg(long, value_name = "CA.pem")]
+    pub(crate) ca: PathBuf,
+    /// File of an older checkpoint or receipt: checks that the journal goes on from it, unchanged.
+    #[arg(long, value_name = "OLD")]
+    pub(crate) since: Option<PathBuf>,
+    /// Folder of a running platform to fetch the proof from, if the file holds none.
+    #[arg(long, value_name = "DIR", requires = "since")]
+    pub(crate) data: Option<PathBuf>,
+    /// One JSON object: {"ok", "program", "size", "root", "signed_at", …}.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -168,8 +224,40 @@ pub(crate) struct Verify {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum BenchName {
-    /// Durable transfers against empty calls.
+    /// Nine figures of the ledger, each against a reference in the same run.
     Ledger,
+}
+
+/// What the ledger's bench measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LedgerFigure {
+    /// Durable transfers, one a call, 256 in flight, against empty calls.
+    #[value(name = "unary_256")]
+    Unary256,
+    /// Durable transfers, one a message of a stream, 1024 in flight, against empty messages.
+    #[value(name = "stream_1024")]
+    Stream1024,
+    /// 99th percentile of such calls at half of their highest rate, against that of empty calls.
+    #[value(name = "unary_p99")]
+    UnaryP99,
+    /// Transfers in requests of 1000, against hand-written SQL transactions.
+    #[value(name = "bulk_uniform")]
+    BulkUniform,
+    /// The same with one account on every transfer, against the uniform one.
+    #[value(name = "bulk_hot")]
+    BulkHot,
+    /// One a call, 64 in flight, to one account, against hand-written SQL transactions to one account.
+    #[value(name = "unary_hot")]
+    UnaryHot,
+    /// The last of many transfers against the first.
+    #[value(name = "growth")]
+    Growth,
+    /// Verification of the journal against its writing.
+    #[value(name = "verify")]
+    Verify,
+    /// The start of a ledger with many accounts against a plain read of their rows.
+    #[value(name = "start")]
+    Start,
 }
 
 #[derive(Debug, Args)]
@@ -182,6 +270,16 @@ pub(crate) struct Bench {
     /// End within a minute, with less certainty.
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Measure these figures only.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub(crate) only: Vec<LedgerFigure>,
+    /// Draw the figures, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// PostgreSQL role that may create databases, for the hand-written transactions that bulk_uniform and unary_hot are
+    /// compared with. Without it: the server of --database-url; without that either: SQLite.
+    #[arg(long, value_name = "URL")]
+    pub(crate) reference_url: Option<String>,
     #[command(flatten)]
     pub(crate) databases: Databases,
 }

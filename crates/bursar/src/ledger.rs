@@ -1,4 +1,8 @@
-//! `bursar ledger …`: the operator's view of a running ledger.
+//! `bursar ledger …`: the operator's view of a running ledger, and what anyone checks without one.
+
+mod check;
+mod fetch;
+mod kept;
 
 use std::time::Duration;
 
@@ -12,6 +16,9 @@ use tonic::Status;
 use crate::cli::Verify;
 use crate::exit::Exit;
 use crate::platform::Endpoints;
+
+pub(crate) use check::run as check;
+pub(crate) use fetch::{checkpoint, receipt};
 
 /// How often the progress moves.
 const TICK: Duration = Duration::from_millis(100);
@@ -29,7 +36,7 @@ pub(crate) async fn verify(arguments: &Verify) -> Result<(), Exit> {
     let mut books = BooksServiceClient::new(endpoints.channel(Identity::Ledger, Identity::Operator)?);
     let away =
         |status: Status| Exit::unavailable(format!("the ledger does not answer: {}", status.message()));
-    let mut stream = books.verify_journal(VerifyJournalRequest {}).await.map_err(away)?.into_inner();
+    let mut stream = books.verify_journal(VerifyJournalRequest::default()).await.map_err(away)?.into_inner();
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("verifying {bar:40} {pos} of {len} ({eta})") {
         bar.set_style(style);

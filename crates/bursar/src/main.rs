@@ -26,7 +26,12 @@ fn main() -> ExitCode {
         return serve::run(arguments);
     }
     bursar_service::tls::install_provider();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut builder = match &cli.command {
+        // One thread loads a server on the same machine better than several: fewer of them wait for each other.
+        Command::Bench(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Exit::software(format!("the runtime does not start: {error}")).report(),
     };
@@ -43,6 +48,9 @@ fn main() -> ExitCode {
                 .await
             }
             Command::Ledger(cli::Ledger::Verify(arguments)) => ledger::verify(arguments).await,
+            Command::Ledger(cli::Ledger::Receipt(arguments)) => ledger::receipt(arguments).await,
+            Command::Ledger(cli::Ledger::Checkpoint(arguments)) => ledger::checkpoint(arguments).await,
+            Command::Ledger(cli::Ledger::Check(arguments)) => ledger::check(arguments).await,
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Serve(_) => Ok(()),

@@ -105,6 +105,38 @@ impl Balances {
     }
 }
 
+/// The sums over several accounts of one asset, in minor units: they may exceed 64 bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// All posted debits.
+    pub posted_debits: i128,
+    /// All posted credits.
+    pub posted_credits: i128,
+    /// Debits of open holds.
+    pub pending_debits: i128,
+    /// Credits of open holds.
+    pub pending_credits: i128,
+    /// How many accounts.
+    pub accounts: i64,
+}
+
+impl Totals {
+    /// Adds an account's sums.
+    pub(crate) fn add(&mut self, balances: &Balances) {
+        // 2^63 accounts of 2^63 minor units each would fit.
+        self.posted_debits += i128::from(balances.posted_debits);
+        self.posted_credits += i128::from(balances.posted_credits);
+        self.pending_debits += i128::from(balances.pending_debits);
+        self.pending_credits += i128::from(balances.pending_credits);
+        self.accounts += 1;
+    }
+
+    /// Whether debits equal credits, posted and pending.
+    pub fn balanced(&self) -> bool {
+        self.posted_debits == self.posted_credits && self.pending_debits == self.pending_credits
+    }
+}
+
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {

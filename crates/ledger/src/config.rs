@@ -1,5 +1,6 @@
 //! The ledger's own configuration; default.toml is the reference.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bursar_ledger_engine::{Country, Name, ZoneOffset};
@@ -17,6 +18,17 @@ pub struct Config {
     pub writer: WriterConfig,
     /// The lease.
     pub lease: LeaseConfig,
+    /// What checkpoints of the journal are signed with.
+    pub signing: SigningConfig,
+}
+
+/// `[signing]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SigningConfig {
+    /// Signing certificate (PEM).
+    pub cert: PathBuf,
+    /// Its private key (PEM, PKCS #8).
+    pub key: PathBuf,
 }
 
 /// A program's id in its text form.

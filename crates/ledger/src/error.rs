@@ -62,6 +62,14 @@ pub enum LedgerError {
     /// What is named does not exist.
     #[error("there is no such {0}")]
     NotFound(&'static str),
+    /// A field asks for what the log does not have.
+    #[error("{field}: {problem}")]
+    NotInLog {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The customer is not verified, or not far enough.
     #[error(
         "the customer must be ACTIVE with KYC level {wanted} or higher; it is {state} with level {level}"
@@ -127,6 +135,7 @@ impl Failure for LedgerError {
             Self::Proof(_) => Reason::ProofInvalid,
             Self::NotYours => Reason::NotYours,
             Self::NotFound(_) => Reason::NotFound,
+            Self::NotInLog { .. } => Reason::InvalidField,
             Self::Kyc { .. } => Reason::KycLevelTooLow,
             Self::BankCreditDiffers => Reason::AlreadyExists,
             Self::IssueFailed(_) => Reason::WrongState,
@@ -170,6 +179,7 @@ impl Failure for LedgerError {
                 vec![FieldViolation::new(subject.as_str(), reason.as_str())]
             }
             Self::Invalid(invalid) => invalid.violations(),
+            Self::NotInLog { field, problem } => vec![FieldViolation::new(*field, problem.clone())],
             _ => Vec::new(),
         }
     }

@@ -12,6 +12,7 @@ use bursar_types::{Failure as _, RequestId, Timestamp, TypedId as _};
 
 use crate::derive;
 use crate::error::LedgerError;
+use crate::history::{self, Lookup};
 use crate::journal::Fingerprint;
 use crate::peers::{NumberAnswer, NumberWanted, Peers};
 use crate::program::itself;
@@ -100,8 +101,7 @@ impl Issuer {
 
     async fn is_known(&self, id: RequestId) -> Result<bool, LedgerError> {
         self.handle.settled(0).await?;
-        let found = read::request(&self.handle.shared.db, self.handle.shared.shard, id).await?;
-        Ok(matches!(found, read::Lookup::Used(..)))
+        Ok(matches!(history::request(&self.handle.shared, id).await?, Lookup::Used(..)))
     }
 
     /// Asks the vault until the card is made or never will be. Returns the position of the end.

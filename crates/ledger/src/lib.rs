@@ -2,7 +2,10 @@
 //!
 //! A call becomes a command ([`grpc`]), the one writer of the shard decides it in memory and appends it with others
 //! to the journal ([`writer`], [`journal`]), and only then is it answered. Behind that, projections make rows and
-//! events of what happened ([`project`]); they answer queries and decide nothing. [`store`] has all the SQL.
+//! events of what happened ([`project`]), and an index finds requests, transfers and entries again ([`index`],
+//! [`history`], [`keep`]); they answer queries and decide nothing. Behind those, a follower verifies the journal, keeps
+//! its Merkle log and signs it ([`follow`]), so that anyone can check a receipt offline ([`receipt`]). [`store`] has all
+//! the SQL.
 //!
 //! Nothing here knows card numbers, and nothing but the engine knows what may be paid.
 #![deny(clippy::float_arithmetic)]
@@ -13,13 +16,18 @@ mod day;
 mod derive;
 mod disclosure;
 mod error;
+mod follow;
 mod grpc;
+mod history;
+mod index;
 mod issue;
 mod journal;
+mod keep;
 mod peers;
 mod program;
 mod project;
 mod proof;
+pub mod receipt;
 mod start;
 mod store;
 #[cfg(test)]
@@ -28,6 +36,6 @@ mod verify;
 mod wire;
 mod writer;
 
-pub use config::{Config, LeaseConfig, ProgramConfig, ProgramIdText, WriterConfig};
+pub use config::{Config, LeaseConfig, ProgramConfig, ProgramIdText, SigningConfig, WriterConfig};
 pub use error::LedgerError;
 pub use start::spec;

@@ -10,6 +10,7 @@ use bursar_service::{Backoff, Chassis, Identity};
 use futures::future::BoxFuture;
 
 use crate::config::{Config, Program};
+use crate::follow::Seal;
 use crate::grpc::{Api, Core, GrpcPeers};
 use crate::issue::Issuer;
 use crate::project::JournalEvents;
@@ -33,6 +34,8 @@ pub fn spec() -> Spec<Config> {
 
 async fn start(chassis: Chassis, config: Config) -> Result<Parts, StartError> {
     let program = config.program()?;
+    store::tune(&chassis.db).await;
+    let seal = Seal::load(&config.signing, Arc::clone(&chassis.machine_clock))?;
     let peers =
         GrpcPeers { identity: chassis.peer(Identity::Identity)?, vault: chassis.peer(Identity::Vault)? };
     let events = EventServiceClient::new(peers.identity.clone());
@@ -46,7 +49,7 @@ async fn start(chassis: Chassis, config: Config) -> Result<Parts, StartError> {
     let handle = Handle { shared: Arc::clone(&shared) };
     let supervisor = &chassis.supervisor;
     let journal = Arc::new(SqlJournal(chassis.db.clone()));
-    supervisor.spawn("owner", writer::own(Arc::clone(&shared), journal, supervisor.shutdown()));
+    supervisor.spawn("owner", writer::own(Arc::clone(&shared), journal, seal, supervisor.shutdown()));
 
     let issuer = Issuer { handle: handle.clone(), peers: Arc::new(peers) };
     {

@@ -23,6 +23,8 @@ async fn start(folder: &std::path::Path) -> Running {
         format!("tls.ca={}", path("ca.pem")),
         format!("tls.cert={}", path("ledger.pem")),
         format!("tls.key={}", path("ledger.key")),
+        format!("signing.cert={}", path("ledger-signing.pem")),
+        format!("signing.key={}", path("ledger-signing.key")),
         format!("database.url=sqlite://{}", path("ledger.db")),
         // Nobody listens there.
         "peers.identity=https://127.0.0.1:1".to_owned(),
@@ -39,6 +41,7 @@ async fn it_starts_serves_stops_and_starts_again() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::open(folder.path(), Arc::new(SystemClock)).unwrap();
     authority.leaf(Identity::Ledger).unwrap();
+    authority.signing(Identity::Ledger).unwrap();
     let ids = IdSource::new(Arc::new(SystemClock), Arc::new(OsEntropy));
 
     let running = start(folder.path()).await;

@@ -8,6 +8,7 @@ mod net {
     mod errors;
     mod life;
     mod policy;
+    mod probe;
     mod process;
     mod support;
     mod tls;

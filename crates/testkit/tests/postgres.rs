@@ -46,6 +46,22 @@ async fn an_exclusive_server_stops_and_starts_again_with_its_data() {
     assert_eq!(answer(&Db::connect(&options).await.unwrap()).await, 42);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_to_measure_on_is_durable() {
+    let postgres = Postgres::for_measuring();
+    postgres.ready().await;
+    let db = Db::connect(&DbOptions::new(postgres.superuser_url())).await.unwrap();
+    for (setting, wanted) in [("fsync", "on"), ("synchronous_commit", "on"), ("full_page_writes", "on")] {
+        let shown = db.read(|tx| {
+            Box::pin(async move {
+                let query = tx.query("SELECT current_setting($1) AS value").bind(setting);
+                query.fetch_one().await?.get::<String>("value")
+            })
+        });
+        assert_eq!(shown.await.unwrap(), wanted, "{setting}");
+    }
+}
+
 #[tokio::test]
 async fn a_test_runs_on_both() {
     let names = std::sync::Mutex::new(Vec::new());

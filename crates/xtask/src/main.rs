@@ -2,6 +2,7 @@
 
 mod install;
 mod peers;
+mod postgres;
 mod run;
 mod soak;
 mod test;
@@ -33,6 +34,11 @@ enum Task {
     Lint,
     /// The long forms of the fault tests.
     Soak,
+    /// A PostgreSQL of your own to measure on, durable and empty, until Ctrl-C.
+    #[command(
+        after_help = "Examples:\n  cargo xtask postgres          prints its URL\n  then, in another shell: cargo run --release -- bench ledger --database-url URL"
+    )]
+    Postgres,
     /// Licences, bans, sources, and the advisory database (needs the open internet).
     Advisories,
 }
@@ -43,6 +49,7 @@ fn main() -> ExitCode {
         Task::Test { peers: true } => peers::all(),
         Task::Lint => test::lint(),
         Task::Soak => soak::all(),
+        Task::Postgres => postgres::serve(),
         Task::Advisories => peers::advisories(),
     };
     match done {

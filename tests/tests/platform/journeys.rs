@@ -32,7 +32,7 @@ const JOURNEY: [&str; 22] = [
     "inbox_en",
 ];
 /// What is checked after it.
-const BOOKS: [&str; 5] = ["balance", "trial_balance", "balances", "events", "journal"];
+const BOOKS: [&str; 6] = ["balance", "trial_balance", "balances", "events", "journal", "receipt"];
 
 async fn twice_in_one_folder(databases: Databases) {
     let folder = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ mod access;
 mod bad_input;
 mod faults;
 mod journeys;
+mod receipts;
 mod refusals;
 mod secrets;
 mod story;

@@ -1,13 +1,17 @@
 //! The books after the journey: every asset sums to zero, every balance holds together, the journal verifies, and
 //! every event reached whom it is for.
 
+use std::path::Path;
 use std::time::Duration;
 
+use bursar_ledger::receipt::check_receipt;
 use bursar_proto::access::Identity;
 use bursar_proto::event::v1::ListConsumersRequest;
 use bursar_proto::ledger::v1::{
-    GetTrialBalanceRequest, ListAccountsRequest, VerifyJournalRequest, VerifyJournalResponse,
+    GetReceiptRequest, GetTrialBalanceRequest, ListAccountsRequest, ListEntriesRequest, VerifyJournalRequest,
+    VerifyJournalResponse,
 };
+use bursar_service::token::Trust;
 use tonic::Status;
 
 use super::callers::{Callers, ask, dressed, explain, until};
@@ -69,7 +73,7 @@ pub(super) async fn balances(callers: &Callers) -> Result<usize, String> {
 /// Replays the journal; `progress` is told how far it is.
 pub(super) async fn verify(callers: &Callers, mut progress: impl FnMut(i64, i64)) -> Result<i64, String> {
     let told = |status: &Status| format!("verify_journal: {}", explain(status));
-    let mut request = dressed(VerifyJournalRequest {}, None).map_err(|status| told(&status))?;
+    let mut request = dressed(VerifyJournalRequest::default(), None).map_err(|status| told(&status))?;
     request.metadata_mut().remove("grpc-timeout");
     let mut books = callers.books.clone();
     let mut stream = books.verify_journal(request).await.map_err(|status| told(&status))?.into_inner();
@@ -84,6 +88,29 @@ pub(super) async fn verify(callers: &Callers, mut progress: impl FnMut(i64, i64)
         }
     }
     Err("the verification ended without a finding".into())
+}
+
+/// The top-up's receipt, checked with the CA certificate and nothing else.
+pub(super) async fn receipt(callers: &Callers, ca: &Path, account_id: &str) -> Result<String, String> {
+    let request = ListEntriesRequest {
+        account_id: account_id.to_owned(),
+        page_size: 1000,
+        ..ListEntriesRequest::default()
+    };
+    let entries = ask!(callers.desk, list_entries, request)?.entries;
+    let top_up = entries.iter().find(|entry| entry.r#type == "top_up").ok_or("there is no top-up")?;
+    let request = GetReceiptRequest { transfer_id: top_up.transfer_id.clone() };
+    let receipt = ask!(callers.books, get_receipt, request)?.receipt.unwrap_or_default();
+    let trust = Trust::load(ca).map_err(|error| error.to_string())?;
+    let checked =
+        check_receipt(&receipt, &trust).map_err(|error| format!("the receipt is not good: {error}"))?;
+    if checked.transfer.to_string() != top_up.transfer_id || checked.position != top_up.position {
+        return Err(format!("the receipt is of position {}, not {}", checked.position, top_up.position));
+    }
+    Ok(format!(
+        "the top-up, position {}, is proven under the signed checkpoint of {} positions with nothing but the CA certificate",
+        checked.position, checked.log.size
+    ))
 }
 
 /// Every registered reader has taken every event, and all that should be registered are.

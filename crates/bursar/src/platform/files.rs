@@ -23,8 +23,8 @@ const KEYS: [(Identity, &str); 3] = [
     (Identity::Notifications, "master_file"),
 ];
 
-/// Services that sign: access tokens, card proofs.
-const SIGNERS: [Identity; 2] = [Identity::Identity, Identity::Vault];
+/// Services that sign: access tokens, card proofs, checkpoints of the journal.
+const SIGNERS: [Identity; 3] = [Identity::Identity, Identity::Vault, Identity::Ledger];
 
 /// Whom each service calls.
 fn peers(service: Identity) -> &'static [Identity] {

@@ -75,6 +75,21 @@ pub(crate) async fn postgres(url: &str, prefix: &str, layout: &Layout) -> Result
     Ok(Databases(urls))
 }
 
+/// Takes away what [`postgres`] made under this prefix, with all that is in it. What cannot be taken away stays.
+pub(crate) async fn remove(url: &str, prefix: &str) {
+    let Ok(options) = url.parse::<PgConnectOptions>() else { return };
+    let Ok(mut admin) = PgConnection::connect_with(&options).await else { return };
+    for service in SERVICES {
+        for statement in [
+            format!("DROP DATABASE IF EXISTS \"{prefix}_{service}\" WITH (FORCE)"),
+            format!("DROP ROLE IF EXISTS \"{prefix}_{service}\""),
+        ] {
+            let _ = admin.execute(AssertSqlSafe(statement)).await;
+        }
+    }
+    let _ = admin.close().await;
+}
+
 fn connect_failure(error: &sqlx::Error) -> Exit {
     match error {
         sqlx::Error::Database(refused) if matches!(refused.code().as_deref(), Some("28P01" | "28000")) => {

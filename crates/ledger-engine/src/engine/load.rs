@@ -80,9 +80,86 @@ impl Engine {
     /// # Errors
     /// [`RestoreError`] if the snapshot does not hold together.
     pub fn restore(snapshot: Snapshot) -> Result<Self, RestoreError> {
-        let mut state = State { now: snapshot.now, program: snapshot.program, ..State::default() };
+        let mut restore = Restore::new();
+        restore.add(snapshot)?;
+        Ok(restore.finish())
+    }
+
+    /// The whole state in slices: snapshots of at most `items` entries (at least 1) that together are
+    /// [`snapshot`](Self::snapshot), in the order in which [`Restore`] takes them. A large state can so be written
+    /// without a copy of all of it in memory.
+    ///
+    /// # Errors
+    /// The first of `each`, which is told no more slices then.
+    pub fn slices<E>(&self, items: usize, mut each: impl FnMut(Snapshot) -> Result<(), E>) -> Result<(), E> {
+        let state = &self.state;
+        let items = items.max(1);
+        each(Snapshot { now: state.now, program: state.program.clone(), ..Snapshot::default() })?;
+        // One list after another, each of its chunks a slice.
+        macro_rules! list {
+            ($field:ident, $entries:expr, $entry:expr) => {{
+                for chunk in $entries.chunks(items) {
+                    let $field = chunk.iter().map($entry).collect();
+                    each(Snapshot { $field, ..Snapshot::default() })?;
+                }
+            }};
+        }
+        let products: Vec<_> = state.products.values().flat_map(|slot| &slot.versions).collect();
+        list!(products, products, |version| (*version).clone());
+        list!(customers, state.customers.sorted(), |(_, standing)| **standing);
+        let accounts = state.accounts.sorted();
+        list!(accounts, accounts, |(_, slot)| slot.account.clone());
+        list!(holds, state.holds.sorted(), |(_, hold)| (*hold).clone());
+        let cards = state.cards.sorted();
+        list!(cards, cards, |(_, slot)| slot.card.clone());
+        list!(payments, state.payments.sorted(), |(_, payment)| (*payment).clone());
+        let program = [(ControlScope::Program, &state.program_controls)];
+        let of_accounts = accounts.iter().map(|(id, slot)| (ControlScope::Account(**id), &slot.controls));
+        let of_cards = cards.iter().map(|(id, slot)| (ControlScope::Card(**id), &slot.controls));
+        let controls = program.into_iter().chain(of_accounts).chain(of_cards);
+        let controls: Vec<_> = controls.filter(|(_, controls)| !controls.is_empty()).collect();
+        list!(controls, controls, |(scope, controls)| (*scope, (*controls).clone()));
+        list!(counters, state.all_counters(), |counter| (*counter).clone());
+        list!(bank_credits, state.bank_credits.sorted(), |(id, booking)| ((*id).clone(), (*booking).clone()));
+        list!(reversed, state.reversed.sorted(), |(id, ())| **id);
+        list!(proofs, state.proofs.sorted(), |(proof, until)| ((*proof).clone(), **until));
+        list!(early_reversals, state.early_reversals.sorted(), |(reference, until)| (
+            (*reference).clone(),
+            **until
+        ));
+        Ok(())
+    }
+}
+
+/// Puts a state together again from slices.
+#[derive(Debug, Default)]
+pub struct Restore {
+    state: State,
+}
+
+impl Restore {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The shard with everything that was added.
+    pub fn finish(self) -> Engine {
+        Engine { state: self.state }
+    }
+
+    /// Adds a slice. What something in it refers to must be in it too, or added before.
+    ///
+    /// # Errors
+    /// [`RestoreError`] if it does not hold together with what was added before.
+    pub fn add(&mut self, slice: Snapshot) -> Result<(), RestoreError> {
+        let state = &mut self.state;
+        state.now = state.now.max(slice.now);
+        if slice.program.is_some() {
+            state.program = slice.program;
+        }
         let zone = state.zone();
-        let mut products = snapshot.products;
+        let mut products = slice.products;
         products.sort_unstable_by_key(|version| (version.product, version.version));
         for version in products {
             let slot = state.products.entry(version.product).or_default();
@@ -91,11 +168,11 @@ impl Engine {
             }
             slot.versions.push(version);
         }
-        for standing in snapshot.customers {
+        for standing in slice.customers {
             let new = state.customers.insert_new(standing.customer, standing);
             once(new, "customers", &standing.customer)?;
         }
-        for account in snapshot.accounts {
+        for account in slice.accounts {
             let id = account.id;
             if let Some(funding) = &account.funding_reference {
                 let new = state.funding.insert_new(funding.clone(), id);
@@ -104,7 +181,7 @@ impl Engine {
             let slot = AccountSlot { account, controls: Vec::new(), counters: Vec::new(), open_cards: 0 };
             once(state.accounts.insert_new(id, slot), "accounts", &id)?;
         }
-        for hold in snapshot.holds {
+        for hold in slice.holds {
             let id = hold.id;
             there(state.account(hold.debit).and(state.account(hold.credit)), "hold", &id)?;
             if let Some(until) = hold.expires_at {
@@ -112,7 +189,7 @@ impl Engine {
             }
             once(state.holds.insert_new(id, hold), "holds", &id)?;
         }
-        for card in snapshot.cards {
+        for card in slice.cards {
             let id = card.id;
             there(state.products.get(&card.product), "card", &id)?;
             let account = there(state.accounts.get_mut(&card.account), "card", &id)?;
@@ -125,7 +202,7 @@ impl Engine {
             let slot = CardSlot { card, controls: Vec::new(), counters: Vec::new() };
             once(state.cards.insert_new(id, slot), "cards", &id)?;
         }
-        for payment in snapshot.payments {
+        for payment in slice.payments {
             let id = payment.id;
             if let Some(reference) = &payment.network_reference {
                 let new = state.network.insert_new(reference.clone(), id);
@@ -133,7 +210,7 @@ impl Engine {
             }
             once(state.payments.insert_new(id, payment), "payments", &id)?;
         }
-        for (scope, controls) in snapshot.controls {
+        for (scope, controls) in slice.controls {
             let place = match scope {
                 ControlScope::Program => Some(&mut state.program_controls),
                 ControlScope::Product(_) => None,
@@ -142,27 +219,27 @@ impl Engine {
             };
             *there(place, "controls", &format_args!("{scope:?}"))? = controls;
         }
-        for counter in snapshot.counters {
+        for counter in slice.counters {
             let owner = counter.key.owner;
             there(state.counters_mut(owner), "counter", &format_args!("{:?}", counter.key))?.push(counter);
         }
-        for (id, booking) in snapshot.bank_credits {
+        for (id, booking) in slice.bank_credits {
             let new = state.bank_credits.insert_new(id.clone(), booking);
             once(new, "bank credits", &id)?;
         }
-        for id in snapshot.reversed {
+        for id in slice.reversed {
             once(state.reversed.insert_new(id, ()), "reversals", &id)?;
         }
-        for (proof, until) in snapshot.proofs {
+        for (proof, until) in slice.proofs {
             state.due.insert((until, Due::Proof(proof.clone())));
             once(state.proofs.insert_new(proof.clone(), until), "proofs", &proof)?;
         }
-        for (reference, until) in snapshot.early_reversals {
+        for (reference, until) in slice.early_reversals {
             state.due.insert((until, Due::EarlyReversal(reference.clone())));
             let new = state.early_reversals.insert_new(reference.clone(), until);
             once(new, "early reversals", &reference)?;
         }
-        Ok(Self { state })
+        Ok(())
     }
 }
 

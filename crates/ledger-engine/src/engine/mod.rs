@@ -19,13 +19,15 @@ mod table;
 mod tick;
 mod transfers;
 
-use bursar_types::Timestamp;
+use std::collections::BTreeMap;
+
 use bursar_types::id::{AccountId, CardId, CardProductId, PaymentId, TransferId};
+use bursar_types::{Asset, Timestamp};
 
 use crate::*;
 use cards::Why;
 pub use invariants::Violation;
-pub use load::RestoreError;
+pub use load::{Restore, RestoreError};
 use state::State;
 use step::{Handled, Step};
 
@@ -95,6 +97,15 @@ impl Engine {
     /// The account a bank credit with this text would find.
     pub fn account_by_funding(&self, funding: &Reference) -> Option<&Account> {
         self.state.account(*self.state.funding.get(funding)?)
+    }
+
+    /// The sums over all accounts, by asset.
+    pub fn totals(&self) -> BTreeMap<Asset, Totals> {
+        let mut totals: BTreeMap<Asset, Totals> = BTreeMap::new();
+        self.state.accounts.each(|slot| {
+            totals.entry(slot.account.asset).or_default().add(&slot.account.balances);
+        });
+        totals
     }
 
     /// A card.

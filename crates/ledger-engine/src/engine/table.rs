@@ -77,6 +77,11 @@ impl<K: Eq + Hash + Ord, V, S: std::hash::BuildHasher> Table<K, V, S> {
         self.0.remove(key)
     }
 
+    /// Visits every value, in no order: for what does not depend on one, such as sums.
+    pub(crate) fn each(&self, visit: impl FnMut(&V)) {
+        self.0.values().for_each(visit);
+    }
+
     /// Everything, in the order of the keys.
     pub(crate) fn sorted(&self) -> Vec<(&K, &V)> {
         let mut all: Vec<_> = self.0.iter().collect();

@@ -300,6 +300,7 @@ proptest! {
             ),
             1..60,
         ),
+        items in 0_usize..5,
     ) {
         let mut world = World::with_card(1_000);
         for (action, seconds, role) in work {
@@ -311,8 +312,53 @@ proptest! {
         let snapshot = world.engine.snapshot();
         let restored = Engine::restore(snapshot.clone()).unwrap();
         prop_assert_eq!(restored.next_due(), world.engine.next_due());
+        prop_assert_eq!(restored.snapshot(), snapshot.clone());
+
+        // The same in slices, of whatever size.
+        let mut restore = Restore::new();
+        let added = world.engine.slices(items, |slice| {
+            assert!(lengths(&slice).into_iter().all(|length| length <= items.max(1)));
+            restore.add(slice)
+        });
+        prop_assert_eq!(added, Ok(()));
+        let restored = restore.finish();
+        prop_assert_eq!(restored.next_due(), world.engine.next_due());
         prop_assert_eq!(restored.snapshot(), snapshot);
     }
+}
+
+fn lengths(slice: &Snapshot) -> [usize; 12] {
+    [
+        slice.products.len(),
+        slice.controls.len(),
+        slice.customers.len(),
+        slice.accounts.len(),
+        slice.holds.len(),
+        slice.cards.len(),
+        slice.payments.len(),
+        slice.counters.len(),
+        slice.bank_credits.len(),
+        slice.reversed.len(),
+        slice.proofs.len(),
+        slice.early_reversals.len(),
+    ]
+}
+
+#[test]
+fn slices_end_with_the_first_error_and_need_what_they_refer_to() {
+    let world = World::with_card(1_000);
+    let mut told = 0;
+    let stopped = world.engine.slices(1, |_| {
+        told += 1;
+        if told == 3 { Err("enough") } else { Ok(()) }
+    });
+    assert_eq!((stopped, told), (Err("enough"), 3));
+    let cards = Snapshot { cards: world.engine.snapshot().cards, ..Snapshot::default() };
+    assert!(matches!(Restore::new().add(cards), Err(RestoreError::Dangling { what: "card", .. })));
+    let mut twice = Restore::new();
+    twice.add(world.engine.snapshot()).unwrap();
+    let accounts = Snapshot { accounts: world.engine.snapshot().accounts, ..Snapshot::default() };
+    assert!(matches!(twice.add(accounts), Err(RestoreError::Twice { .. })));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! AccountService.
 
 use bursar_ledger_engine::{
-    AccountCode, Action, BalanceLimit, Command, Metadata, NormalSide, OpenAccount, Reference, RefusalReason,
+    AccountCode, Action, BalanceLimit, Command, Engine, Metadata, NormalSide, OpenAccount, Reference,
+    RefusalReason,
 };
 use bursar_proto::ledger::v1 as proto;
 use bursar_proto::ledger::v1::account_service_server::AccountService;
@@ -16,7 +17,7 @@ use crate::derive;
 use crate::error::LedgerError;
 use crate::journal::Body;
 use crate::project::public::{self, Reader};
-use crate::store::{projection, read};
+use crate::store::projection;
 use crate::writer::{Answer, Order};
 
 #[tonic::async_trait]
@@ -89,8 +90,11 @@ impl AccountService for Api {
             Box::pin(projection::accounts(tx, shard, owner, page.after(), page.limit()))
         });
         let rows = rows.await.or_status()?;
-        let (rows, next_page_token) = page.finish(rows, |record| record.account.id.to_string());
-        let accounts = rows.iter().map(|row| public::account_row(row, reader)).collect();
+        let (ids, next_page_token) = page.finish(rows, ToString::to_string);
+        let look =
+            move |engine: &Engine, _| ids.iter().filter_map(|id| engine.account(*id).cloned()).collect();
+        let found: Vec<_> = self.0.handle.read(look).await.or_status()?;
+        let accounts = found.iter().map(|account| public::account(account, reader)).collect();
         Ok(Response::new(proto::ListAccountsResponse { accounts, next_page_token }))
     }
 
@@ -143,44 +147,28 @@ impl AccountService for Api {
         Ok(Response::new(proto::CloseAccountResponse { account: Some(account), position }))
     }
 
-    async fn get_balance(
-        &self,
-        _request: Request<proto::GetBalanceRequest>,
-    ) -> Result<Response<proto::GetBalanceResponse>, Status> {
-        Err(Status::unimplemented("GetBalance"))
-    }
-
-    async fn get_statement(
-        &self,
-        _request: Request<proto::GetStatementRequest>,
-    ) -> Result<Response<proto::GetStatementResponse>, Status> {
-        Err(Status::unimplemented("GetStatement"))
-    }
-
     async fn list_entries(
         &self,
         request: Request<proto::ListEntriesRequest>,
     ) -> Result<Response<proto::ListEntriesResponse>, Status> {
         let context = CallContext::of(&request).clone();
-        let message = request.into_inner();
-        let id: AccountId = parse::id("account_id", &message.account_id).or_status()?;
-        let wanted =
-            parse::number("at_least_position", message.at_least_position, 0..=i64::MAX).or_status()?;
-        let query = format!("ListEntries {id}");
-        let page = Page::<(i64, i64)>::parse(message.page_size, &message.page_token, &query).or_status()?;
-        let (_, position) = self.account(&context, id).await.or_status()?;
-        self.0.handle.projected(position.max(wanted)).await.or_status()?;
-        let before = page.after().copied().unwrap_or((i64::MAX, i64::MAX));
-        let account = id.to_string();
-        let shared = &self.0.handle.shared;
-        let rows =
-            read::entries(&shared.db, shared.shard, &account, before, page.limit()).await.or_status()?;
-        let (rows, next_page_token) = page.finish(rows, |(place, _)| *place);
-        let entries = rows
-            .iter()
-            .map(|((position, _), entry)| public::entry(account.clone(), *position, entry))
-            .collect();
-        Ok(Response::new(proto::ListEntriesResponse { entries, next_page_token }))
+        self.entries_page(&context, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_balance(
+        &self,
+        request: Request<proto::GetBalanceRequest>,
+    ) -> Result<Response<proto::GetBalanceResponse>, Status> {
+        let context = CallContext::of(&request).clone();
+        self.balance(&context, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_statement(
+        &self,
+        request: Request<proto::GetStatementRequest>,
+    ) -> Result<Response<proto::GetStatementResponse>, Status> {
+        let context = CallContext::of(&request).clone();
+        self.statement(&context, request.into_inner()).await.map(Response::new)
     }
 }
 

@@ -9,7 +9,7 @@ use futures::{Stream, StreamExt as _};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::Api;
+use super::{Api, proofs};
 use crate::verify::{self, Progress};
 
 #[tonic::async_trait]
@@ -18,8 +18,7 @@ impl BooksService for Api {
         &self,
         _request: Request<proto::GetTrialBalanceRequest>,
     ) -> Result<Response<proto::GetTrialBalanceResponse>, Status> {
-        let look =
-            self.0.handle.read(|engine, position| (verify::trial_balance(&engine.snapshot()), position));
+        let look = self.0.handle.read(|engine, position| (engine.totals(), position));
         let (sums, position) = look.await.or_status()?;
         let balanced = sums.iter().all(|(_, sums)| sums.balanced());
         let lines = sums.iter().map(|(asset, sums)| proto::TrialBalanceLine {
@@ -31,41 +30,6 @@ impl BooksService for Api {
             accounts: sums.accounts,
         });
         Ok(Response::new(proto::GetTrialBalanceResponse { lines: lines.collect(), balanced, position }))
-    }
-
-    async fn list_invariants(
-        &self,
-        _request: Request<proto::ListInvariantsRequest>,
-    ) -> Result<Response<proto::ListInvariantsResponse>, Status> {
-        Err(Status::unimplemented("ListInvariants"))
-    }
-
-    async fn get_checkpoint(
-        &self,
-        _request: Request<proto::GetCheckpointRequest>,
-    ) -> Result<Response<proto::GetCheckpointResponse>, Status> {
-        Err(Status::unimplemented("GetCheckpoint"))
-    }
-
-    async fn get_inclusion_proof(
-        &self,
-        _request: Request<proto::GetInclusionProofRequest>,
-    ) -> Result<Response<proto::GetInclusionProofResponse>, Status> {
-        Err(Status::unimplemented("GetInclusionProof"))
-    }
-
-    async fn get_consistency_proof(
-        &self,
-        _request: Request<proto::GetConsistencyProofRequest>,
-    ) -> Result<Response<proto::GetConsistencyProofResponse>, Status> {
-        Err(Status::unimplemented("GetConsistencyProof"))
-    }
-
-    async fn get_receipt(
-        &self,
-        _request: Request<proto::GetReceiptRequest>,
-    ) -> Result<Response<proto::GetReceiptResponse>, Status> {
-        Err(Status::unimplemented("GetReceipt"))
     }
 
     type VerifyJournalStream =
@@ -83,6 +47,41 @@ impl BooksService for Api {
         let failure = futures::stream::once(verifying)
             .filter_map(|done| async move { done.or_status().err().map(Err) });
         Ok(Response::new(Box::pin(futures::stream::select(told, failure))))
+    }
+
+    async fn list_invariants(
+        &self,
+        _request: Request<proto::ListInvariantsRequest>,
+    ) -> Result<Response<proto::ListInvariantsResponse>, Status> {
+        proofs::invariants(self).await.or_status().map(Response::new)
+    }
+
+    async fn get_checkpoint(
+        &self,
+        request: Request<proto::GetCheckpointRequest>,
+    ) -> Result<Response<proto::GetCheckpointResponse>, Status> {
+        proofs::checkpoint(self, &request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_inclusion_proof(
+        &self,
+        request: Request<proto::GetInclusionProofRequest>,
+    ) -> Result<Response<proto::GetInclusionProofResponse>, Status> {
+        proofs::inclusion(self, &request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_consistency_proof(
+        &self,
+        request: Request<proto::GetConsistencyProofRequest>,
+    ) -> Result<Response<proto::GetConsistencyProofResponse>, Status> {
+        proofs::consistency(self, &request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_receipt(
+        &self,
+        request: Request<proto::GetReceiptRequest>,
+    ) -> Result<Response<proto::GetReceiptResponse>, Status> {
+        proofs::receipt(self, &request.into_inner()).await.map(Response::new)
     }
 }
 

@@ -8,6 +8,8 @@ mod cards;
 mod payments;
 mod peers;
 mod products;
+mod proofs;
+mod reads;
 mod stream;
 mod top_ups;
 mod transfers;

@@ -14,7 +14,7 @@ use ring::digest::{Context, SHA256};
 
 pub(crate) use body::{Body, Fingerprint};
 
-use crate::wire::{Message, Raw, Wire, WireError, message, put_number};
+use crate::wire::{Fields, Message, Raw, Wire, WireError, message, put_number};
 
 /// The format that is written. Readers know all formats up to it.
 pub(crate) const FORMAT: u32 = 1;
@@ -70,6 +70,12 @@ impl Entry {
         }
         Ok(entry)
     }
+}
+
+/// The bytes of each record of an entry exactly as they stand there, in their order.
+pub(crate) fn raw_records(entry: &[u8]) -> Result<Vec<&[u8]>, WireError> {
+    let fields = Fields::parse(entry, "Entry", &[1, 2])?;
+    fields.all(2).map(Raw::bytes).collect()
 }
 
 /// Gathers the bytes of an entry while its commands are decided.

@@ -138,6 +138,41 @@ fn format_1_is_what_it_was() {
     assert_eq!(Entry::decode(&bytes).unwrap().records, records);
 }
 
+/// A batch has an outcome for each of its items: what is journaled must be read back, however many there are.
+#[test]
+fn a_batch_of_any_size_is_read_back() {
+    let balance = |number| BalanceAfter {
+        account: id(number),
+        balances: Balances { posted_debits: 3, ..Balances::default() },
+        normal: NormalSide::Credit,
+    };
+    let done = Transferred {
+        transfer: id(6),
+        amount: cny(3),
+        hold: None,
+        outstanding: None,
+        debit: balance(7),
+        credit: balance(8),
+    };
+    let refused = Refusal { reason: RefusalReason::InsufficientFunds, subject: Subject::DebitAccount };
+    for items in [vec![Ok(done)], vec![Ok(done), Err(refused)], vec![Err(refused), Ok(done), Ok(done)]] {
+        let mut batch = record(1, transfer(3));
+        batch.outcome = Outcome::Batch(items);
+        let row = row(&Head::empty(), std::slice::from_ref(&batch));
+        assert_eq!(Entry::decode(&row.entry).unwrap().records, [batch]);
+    }
+}
+
+#[test]
+fn the_bytes_of_each_record_are_found_as_they_stand() {
+    let records = [record(1, authorize()), record(2, transfer(-1))];
+    let row = row(&Head::empty(), &records);
+    let raw = raw_records(&row.entry).unwrap();
+    assert_eq!(raw.iter().map(|raw| whole(raw).unwrap()).collect::<Vec<Record>>(), records);
+    let at = |raw: &[u8]| row.entry.windows(raw.len()).any(|window| window == raw);
+    assert!(raw.into_iter().all(at));
+}
+
 #[test]
 fn the_chain_tells_what_is_wrong() {
     let first = row(&Head::empty(), &[record(1, authorize())]);
@@ -210,8 +245,7 @@ fn what_was_added_to_format_1_is_what_it_was() {
     let (body, _) = Body::new("Test", "service/test").field("a", "b").finish();
     let made = [
         (Action::OpenAccount(Box::new(open)), Outcome::Done),
-        (batch.clone(), Outcome::Batch(vec![Ok(done), refused, Ok(done)])),
-        (batch, Outcome::Batch(Vec::new())),
+        (batch, Outcome::Batch(vec![Ok(done), refused, Ok(done)])),
         (close, Outcome::Account(Box::new(account))),
     ];
     let records: Vec<Record> = (1..)

@@ -2,19 +2,18 @@
 
 use std::collections::HashMap;
 
-use bursar_ledger_engine::{Card, CardStatus, CardTransition, ElementKind};
+use bursar_ledger_engine::{BalanceAfter, Card, CardStatus, CardTransition, ElementKind};
 use bursar_proto::common::v1::Money;
 use bursar_proto::ledger::v1 as proto;
-use bursar_types::id::{EventId, Uuid};
-use bursar_types::id::{TopUpId, TransferId};
-use bursar_types::{Timestamp, TypedId as _};
+use bursar_types::id::{AccountId, EventId, ProgramId, TopUpId, TransferId, Uuid};
+use bursar_types::{Asset, Timestamp, TypedId as _};
 use prost::{Message, Name};
 use ring::digest::{Context, SHA256};
 
-use super::model::{Misfit, Model, Told, misfit};
+use super::model::{Misfit, Model, Told, ToldTransfer, TransferChange, misfit};
 use super::public;
-use super::step::Batch;
 use crate::journal::digest;
+use crate::wire::{message, numbers, oneof};
 
 /// Versions of the subjects of events: how many events each has had.
 #[derive(Debug, Default)]
@@ -58,7 +57,96 @@ impl Subjects {
     }
 }
 
-/// An event's row.
+/// An event as the log keeps it: what follows from its place is made when it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub(crate) time: Timestamp,
+    pub(crate) journal_position: i64,
+    pub(crate) body: EventBody,
+}
+
+/// What an event tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EventBody {
+    /// A plain transfer: most events are.
+    Transfer(ToldTransfer),
+    /// Anything else, as it is published.
+    Message(EventMessage),
+}
+
+/// An event as it is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EventMessage {
+    pub(crate) kind: String,
+    pub(crate) subject: String,
+    pub(crate) subject_version: i64,
+    pub(crate) type_url: String,
+    pub(crate) data: Vec<u8>,
+}
+
+/// Some consecutive events: one row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EventChunk {
+    pub(crate) events: Vec<Event>,
+}
+
+message! {
+    ToldTransfer { 1 change, 2 version, 3 transfer, 4 debit, 5 credit, 6 amount }
+    EventMessage { 1 kind, 2 subject, 3 subject_version, 4 type_url, 5 data }
+    Event { 1 time, 2 journal_position, 3 body }
+    EventChunk { 1 events }
+}
+
+oneof! {
+    EventBody { 1 Transfer(told), 2 Message(message) }
+}
+
+numbers! {
+    TransferChange { 1 Posted, 2 Held, 3 Voided, 4 Expired }
+}
+
+impl Event {
+    /// The event as its readers get it.
+    pub(crate) fn row(self, shard: ProgramId, position: i64) -> EventRow {
+        let message = match self.body {
+            EventBody::Message(message) => message,
+            EventBody::Transfer(told) => told.message(),
+        };
+        EventRow {
+            position,
+            id: event_id(shard, self.time, position),
+            kind: message.kind,
+            subject: message.subject,
+            subject_version: message.subject_version,
+            time: self.time,
+            type_url: message.type_url,
+            data: message.data,
+        }
+    }
+}
+
+impl ToldTransfer {
+    fn message(&self) -> EventMessage {
+        let kind = match self.change {
+            TransferChange::Posted => "ledger.transfer.posted",
+            TransferChange::Held => "ledger.transfer.held",
+            TransferChange::Voided => "ledger.transfer.voided",
+            TransferChange::Expired => "ledger.transfer.expired",
+        };
+        let message = proto::TransferChanged {
+            transfer_id: self.transfer.to_string(),
+            debit_account_id: self.debit.to_string(),
+            credit_account_id: self.credit.to_string(),
+            amount: Some(Money {
+                minor_units: self.amount.minor_units,
+                asset: self.amount.asset.code().to_owned(),
+            }),
+        };
+        EventMessage { subject_version: self.version, ..packed(kind, self.transfer, &message) }
+    }
+}
+
+/// An event as its readers get it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EventRow {
     pub(crate) position: i64,
@@ -69,7 +157,6 @@ pub(crate) struct EventRow {
     pub(crate) time: Timestamp,
     pub(crate) type_url: String,
     pub(crate) data: Vec<u8>,
-    pub(crate) journal_position: i64,
 }
 
 /// The event an element of a payment is, if it is one.
@@ -92,10 +179,10 @@ pub(crate) fn top_up_id(transfer: TransferId) -> TopUpId {
 }
 
 /// The event's id follows from its place, so that it is the same however often the projections are made again.
-fn event_id(model: &Model, time: Timestamp, position: i64) -> EventId {
+fn event_id(shard: ProgramId, time: Timestamp, position: i64) -> EventId {
     let mut context = Context::new(&SHA256);
     context.update(b"bursar.ledger.event\0");
-    context.update(model.shard.as_uuid().as_bytes());
+    context.update(shard.as_uuid().as_bytes());
     context.update(&position.to_be_bytes());
     let hash = digest(context);
     let mut random = [0_u8; 16];
@@ -106,26 +193,34 @@ fn event_id(model: &Model, time: Timestamp, position: i64) -> EventId {
 }
 
 impl Model {
-    /// The row of what is told, at the next position of the event log.
-    pub(super) fn event(&mut self, batch: &Batch, position: i64, told: &Told) -> Result<EventRow, Misfit> {
-        let (kind, subject, type_url, data) = self.message(position, told)?;
+    /// Adds what is told, at the next position of the event log. `moved` holds the accounts after the step.
+    pub(super) fn tell(
+        &mut self,
+        time: Timestamp,
+        journal_position: i64,
+        told: Told,
+        moved: &HashMap<AccountId, BalanceAfter>,
+    ) -> Result<(), Misfit> {
+        let body = match told {
+            Told::Transfer(told) => EventBody::Transfer(told),
+            other => {
+                let mut message = self.message(journal_position, &other, moved)?;
+                message.subject_version = self.subjects.next(&message.subject);
+                self.dirty.subjects.insert(message.subject.clone());
+                EventBody::Message(message)
+            }
+        };
         self.event_position += 1;
-        let subject_version = self.subjects.next(&subject);
-        self.dirty.subjects.insert(subject.clone());
-        Ok(EventRow {
-            position: self.event_position,
-            id: event_id(self, batch.time, self.event_position),
-            kind,
-            subject,
-            subject_version,
-            time: batch.time,
-            type_url,
-            data,
-            journal_position: position,
-        })
+        self.events.push(Event { time, journal_position, body });
+        Ok(())
     }
 
-    fn message(&self, position: i64, told: &Told) -> Result<(String, String, String, Vec<u8>), Misfit> {
+    fn message(
+        &self,
+        position: i64,
+        told: &Told,
+        moved: &HashMap<AccountId, BalanceAfter>,
+    ) -> Result<EventMessage, Misfit> {
         match told {
             Told::Account(id) => {
                 let account = &self.accounts.get(id).ok_or_else(|| misfit(position, id))?.account;
@@ -150,59 +245,48 @@ impl Model {
             Told::Payment(id, kind) => {
                 let record = self.payments.get(id).ok_or_else(|| misfit(position, id))?;
                 let card = self.cards.get(&record.payment.card);
-                let account = record.payment.account.and_then(|id| self.accounts.get(&id));
+                let after = record.payment.account.and_then(|id| moved.get(&id));
                 let message = proto::PaymentChanged {
                     payment: Some(public::told_payment(record)),
                     masked_pan: card.map(|record| public::masked_pan(&record.card)).unwrap_or_default(),
-                    available_after: account.map(|record| available(&record.account)),
+                    available_after: after.map(|after| available(after, record.payment.asset)),
                 };
                 Ok(packed(kind, id, &message))
             }
             Told::TopUp(bank_id) => {
                 let record = self.top_ups.get(bank_id).ok_or_else(|| misfit(position, bank_id))?;
-                let account = self.accounts.get(&record.booking.account);
-                let account = &account.ok_or_else(|| misfit(position, record.booking.account))?.account;
-                let matched = record.booking.matched;
-                let kind = if matched { "ledger.top_up.settled" } else { "ledger.top_up.unmatched" };
+                let booking = &record.booking;
+                let account = self.accounts.get(&booking.account);
+                let account = &account.ok_or_else(|| misfit(position, booking.account))?.account;
+                let owner = account.owner.filter(|_| booking.matched);
+                let kind = if booking.matched { "ledger.top_up.settled" } else { "ledger.top_up.unmatched" };
+                let after = moved.get(&booking.account);
                 let message = proto::TopUpBooked {
                     top_up: Some(public::top_up(record)),
-                    customer_id: account
-                        .owner
-                        .filter(|_| matched)
-                        .map(|id| id.to_string())
-                        .unwrap_or_default(),
-                    available_after: Some(available(account)),
+                    customer_id: owner.map(|id| id.to_string()).unwrap_or_default(),
+                    available_after: after.map(|after| available(after, booking.amount.asset)),
                 };
-                Ok(packed(kind, top_up_id(record.booking.transfer), &message))
+                Ok(packed(kind, top_up_id(booking.transfer), &message))
             }
-            Told::Transfer { kind, transfer, debit, credit, amount } => {
-                let account = self.accounts.get(debit).ok_or_else(|| misfit(position, debit))?;
-                let message = proto::TransferChanged {
-                    transfer_id: transfer.to_string(),
-                    debit_account_id: debit.to_string(),
-                    credit_account_id: credit.to_string(),
-                    amount: Some(Money {
-                        minor_units: *amount,
-                        asset: account.account.asset.code().to_owned(),
-                    }),
-                };
-                Ok(packed(kind, transfer, &message))
-            }
+            Told::Transfer(told) => Ok(told.message()),
         }
     }
 }
 
-fn packed<M: Message + Name>(
-    kind: &str,
-    subject: impl std::fmt::Display,
-    message: &M,
-) -> (String, String, String, Vec<u8>) {
-    let type_url = format!("type.googleapis.com/{}", M::full_name());
-    (kind.to_owned(), subject.to_string(), type_url, message.encode_to_vec())
+/// An event of the first version; whoever knows better sets another.
+fn packed<M: Message + Name>(kind: &str, subject: impl std::fmt::Display, message: &M) -> EventMessage {
+    EventMessage {
+        kind: kind.to_owned(),
+        subject: subject.to_string(),
+        subject_version: 1,
+        type_url: format!("type.googleapis.com/{}", M::full_name()),
+        data: message.encode_to_vec(),
+    }
 }
 
-fn available(account: &bursar_ledger_engine::Account) -> Money {
-    Money { minor_units: public::clamped(account.available()), asset: account.asset.code().to_owned() }
+fn available(after: &BalanceAfter, asset: Asset) -> Money {
+    let available = after.balances.available(after.normal);
+    Money { minor_units: public::clamped(available), asset: asset.code().to_owned() }
 }
 
 /// The event a step of a card is, if it is one: the wish for a card is told once the card is there, and the lifting of

@@ -11,12 +11,11 @@ mod source;
 mod step;
 mod wants;
 
-pub(crate) use events::EventRow;
+pub(crate) use events::{Event, EventChunk, EventRow};
 pub(crate) use model::{Dirty, Model};
 pub(crate) use projector::{Projector, Reached};
 pub(crate) use records::{
-    AccountRecord, CardRecord, EntryRecord, HoldRecord, PaymentRecord, ProductRecord, TopUpRecord,
-    TransferRecord, change_text_of,
+    AccountRecord, CardRecord, HoldRecord, PaymentRecord, ProductRecord, TopUpRecord, change_text_of,
 };
 pub(crate) use source::JournalEvents;
 pub(crate) use step::{Batch, Decided, Known, Step};

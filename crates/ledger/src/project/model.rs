@@ -2,32 +2,22 @@
 //! verification do the same by construction.
 //!
 //! A model holds the rows it was given or made; what it needs and does not hold must be given before (see
-//! [`Wants`]). The projector gives it the rows from the database and takes the changed ones back; the verification
-//! begins with an empty one and keeps all.
+//! [`Wants`](super::Wants)). The projector gives it the rows from the database and takes the changed ones back; the
+//! verification begins with an empty one and keeps all. Transfers and entries are no rows: see [`crate::index`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bursar_ledger_engine::{
-    Balances, ControlScope, CustomerStanding, Effect, Hold, HoldChange, PostedTransfer, Reference,
+    BalanceAfter, Cause, ControlScope, CustomerStanding, Effect, Hold, HoldChange, PostedTransfer, Reference,
 };
-use bursar_types::RequestId;
+use bursar_types::Money;
 use bursar_types::id::{AccountId, CardId, CardProductId, CustomerId, PaymentId, ProgramId, TransferId};
 
-use super::events::{EventRow, Subjects};
+use super::events::{Event, Subjects};
 use super::records::{
-    AccountRecord, CardRecord, CardStep, EntryRecord, HoldRecord, PaymentRecord, ProductRecord, TopUpRecord,
-    TransferRecord, change_text,
+    AccountRecord, CardRecord, CardStep, HoldRecord, PaymentRecord, ProductRecord, TopUpRecord, change_text,
 };
 use super::step::{Batch, Step};
-use crate::journal::Hash;
-
-/// A request id's row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RequestRow {
-    pub(crate) digest: Hash,
-    pub(crate) sequence: i64,
-    pub(crate) ordinal: i64,
-}
 
 /// The effects do not fit the rows: one of them was made by something else than this journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +31,6 @@ pub(crate) struct Misfit {
 #[derive(Debug, Default)]
 pub(crate) struct Dirty {
     pub(crate) accounts: BTreeSet<AccountId>,
-    pub(crate) balances: BTreeSet<AccountId>,
     pub(crate) holds: BTreeSet<TransferId>,
     pub(crate) hold_states: BTreeSet<TransferId>,
     pub(crate) cards: BTreeSet<CardId>,
@@ -62,27 +51,36 @@ pub(crate) struct Model {
     pub(crate) products: BTreeMap<(CardProductId, u32), ProductRecord>,
     pub(crate) customers: HashMap<CustomerId, (CustomerStanding, i64)>,
     pub(crate) subjects: Subjects,
-    pub(crate) transfers: BTreeMap<TransferId, TransferRecord>,
-    pub(crate) entries: BTreeMap<(AccountId, i64, i64), EntryRecord>,
     pub(crate) reversals: BTreeMap<TransferId, (TransferId, i64)>,
     pub(crate) top_ups: BTreeMap<Reference, TopUpRecord>,
-    pub(crate) requests: BTreeMap<RequestId, RequestRow>,
-    pub(crate) events: Vec<EventRow>,
+    /// Events told since they were last taken; the last of them is at `event_position`.
+    pub(crate) events: Vec<Event>,
     pub(crate) dirty: Dirty,
     pub(crate) sequence: i64,
     pub(crate) position: i64,
     pub(crate) event_position: i64,
 }
 
-/// What of one step waits for what follows in it.
+/// What of one step is told at its end, when all it did is known.
 #[derive(Debug, Default)]
 struct Pending {
-    /// Sides of posted transfers whose balance has not been told yet.
-    sides: Vec<(PostedTransfer, AccountId)>,
-    /// Next entry's number within the position, by account.
-    ordinals: HashMap<AccountId, i64>,
-    /// Events, told at the end of the step when all it did is known.
     told: Vec<Told>,
+    /// Accounts whose balances moved, with the last of them.
+    moved: HashMap<AccountId, BalanceAfter>,
+}
+
+impl Pending {
+    fn note_balances(&mut self, step: &Step) {
+        for effect in &step.effects {
+            if let Effect::BalanceMoved { account, balances, normal } = effect {
+                let after = BalanceAfter { account: *account, balances: *balances, normal: *normal };
+                self.moved.insert(*account, after);
+            }
+        }
+        if let Some(after) = step.after {
+            self.moved.entry(after.account).or_insert(after);
+        }
+    }
 }
 
 /// What is told at the end of a step.
@@ -92,7 +90,29 @@ pub(super) enum Told {
     Card(CardId, &'static str),
     Payment(PaymentId, &'static str),
     TopUp(Reference),
-    Transfer { kind: &'static str, transfer: TransferId, debit: AccountId, credit: AccountId, amount: i64 },
+    Transfer(ToldTransfer),
+}
+
+/// A plain transfer as events tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ToldTransfer {
+    pub(crate) change: TransferChange,
+    /// How many events there were of it, this one included.
+    pub(crate) version: i64,
+    pub(crate) transfer: TransferId,
+    pub(crate) debit: AccountId,
+    pub(crate) credit: AccountId,
+    /// Amount of this step.
+    pub(crate) amount: Money,
+}
+
+/// What happened to a plain transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TransferChange {
+    Posted,
+    Held,
+    Voided,
+    Expired,
 }
 
 impl Model {
@@ -107,11 +127,8 @@ impl Model {
             products: BTreeMap::new(),
             customers: HashMap::new(),
             subjects: Subjects::default(),
-            transfers: BTreeMap::new(),
-            entries: BTreeMap::new(),
             reversals: BTreeMap::new(),
             top_ups: BTreeMap::new(),
-            requests: BTreeMap::new(),
             events: Vec::new(),
             dirty: Dirty::default(),
             sequence: 0,
@@ -122,10 +139,7 @@ impl Model {
 
     /// Applies one row of the journal.
     pub(crate) fn apply(&mut self, batch: &Batch) -> Result<(), Misfit> {
-        for (ordinal, step) in (0_i64..).zip(&batch.steps) {
-            if let Some((id, digest)) = step.request {
-                self.requests.insert(id, RequestRow { digest, sequence: batch.sequence, ordinal });
-            }
+        for step in &batch.steps {
             self.apply_step(batch, step)?;
             self.position = step.position;
         }
@@ -138,9 +152,12 @@ impl Model {
         for effect in &step.effects {
             self.apply_effect(step.position, effect, &mut pending)?;
         }
-        for told in &pending.told {
-            let row = self.event(batch, step.position, told)?;
-            self.events.push(row);
+        // Only payments and top-ups are told with a balance.
+        if pending.told.iter().any(|told| matches!(told, Told::Payment(..) | Told::TopUp(_))) {
+            pending.note_balances(step);
+        }
+        for told in pending.told {
+            self.tell(batch.time, step.position, told, &pending.moved)?;
         }
         Ok(())
     }
@@ -149,18 +166,13 @@ impl Model {
         match effect {
             Effect::AccountOpened(account) | Effect::AccountChanged(account) => {
                 let id = account.id;
-                let moved = self.accounts.get(&id).map_or(position, |record| record.moved);
-                self.accounts.insert(id, AccountRecord { account: (**account).clone(), position, moved });
+                self.accounts.insert(id, AccountRecord { account: (**account).clone(), position });
                 self.dirty.accounts.insert(id);
                 if let Effect::AccountOpened(_) = effect {
-                    self.dirty.balances.insert(id);
                     pending.told.push(Told::Account(id));
                 }
             }
-            Effect::BalanceMoved { account, balances, .. } => {
-                self.balance_moved(position, *account, *balances, pending)?;
-            }
-            Effect::TransferPosted(transfer) => self.transfer_posted(position, transfer, pending),
+            Effect::TransferPosted(transfer) => transfer_posted(transfer, pending),
             Effect::HoldPlaced(hold) => self.hold_placed(position, hold, pending),
             Effect::HoldChanged { .. } => self.hold_changed(position, effect, pending)?,
             Effect::TransferReversed { original, by } => {
@@ -219,7 +231,8 @@ impl Model {
                 self.dirty.customers.insert(standing.customer);
             }
             // The engine's own state, which no reader asks for: replaying makes it again.
-            Effect::ProgramConfigured(_)
+            Effect::BalanceMoved { .. }
+            | Effect::ProgramConfigured(_)
             | Effect::ControlsSet { .. }
             | Effect::CounterMoved { .. }
             | Effect::ProofUsed { .. }
@@ -230,70 +243,19 @@ impl Model {
         Ok(())
     }
 
-    fn balance_moved(
-        &mut self,
-        position: i64,
-        account: AccountId,
-        balances: Balances,
-        pending: &mut Pending,
-    ) -> Result<(), Misfit> {
-        let record = self.accounts.get_mut(&account).ok_or_else(|| misfit(position, account))?;
-        record.account.balances = balances;
-        record.moved = position;
-        self.dirty.balances.insert(account);
-        let Some(at) = pending.sides.iter().position(|(_, side)| *side == account) else { return Ok(()) };
-        let (transfer, _) = pending.sides.remove(at);
-        let normal = record.account.normal;
-        // A credit raises what lies on the credit side, and the other way round.
-        let raises = (transfer.credit == account) == (normal == bursar_ledger_engine::NormalSide::Credit);
-        let amount = transfer.amount.minor_units;
-        let entry = EntryRecord {
-            transfer: transfer.id,
-            amount: if raises { amount } else { amount.saturating_neg() },
-            asset: transfer.amount.asset,
-            posted_after: balances.posted(normal),
-            code: transfer.code,
-            cause: transfer.cause,
-            reference: transfer.reference,
-            description: transfer.description,
-            booked_at: transfer.booked_at,
-        };
-        let ordinal = pending.ordinals.entry(account).or_default();
-        self.entries.insert((account, position, *ordinal), entry);
-        *ordinal += 1;
-        Ok(())
-    }
-
-    fn transfer_posted(&mut self, position: i64, transfer: &PostedTransfer, pending: &mut Pending) {
-        use bursar_ledger_engine::Cause;
-
-        pending.sides.push((transfer.clone(), transfer.debit));
-        pending.sides.push((transfer.clone(), transfer.credit));
-        if let Cause::Order | Cause::Capture(_) | Cause::Reversal(_) = transfer.cause {
-            pending.told.push(Told::Transfer {
-                kind: "ledger.transfer.posted",
-                transfer: transfer.id,
-                debit: transfer.debit,
-                credit: transfer.credit,
-                amount: transfer.amount.minor_units,
-            });
-        }
-        self.transfers.insert(transfer.id, TransferRecord { transfer: transfer.clone(), position });
-    }
-
     fn hold_placed(&mut self, position: i64, hold: &Hold, pending: &mut Pending) {
+        let mut record = HoldRecord {
+            hold: hold.clone(),
+            placed: position,
+            outstanding: hold.outstanding(),
+            last: "placed",
+            position,
+            told: 0,
+        };
         if hold.payment.is_none() {
-            pending.told.push(Told::Transfer {
-                kind: "ledger.transfer.held",
-                transfer: hold.id,
-                debit: hold.debit,
-                credit: hold.credit,
-                amount: hold.held.minor_units,
-            });
+            record.told = 1;
+            pending.told.push(told_hold(&record, TransferChange::Held, hold.held.minor_units));
         }
-        let outstanding = hold.outstanding();
-        let record =
-            HoldRecord { hold: hold.clone(), placed: position, outstanding, last: "placed", position };
         self.holds.insert(hold.id, record);
         self.dirty.holds.insert(hold.id);
         self.dirty.hold_states.insert(hold.id);
@@ -324,17 +286,43 @@ impl Model {
         record.position = position;
         self.dirty.hold_states.insert(*hold);
         let told = match change {
-            HoldChange::Voided(amount) => Some(("ledger.transfer.voided", *amount)),
-            HoldChange::Expired(amount) => Some(("ledger.transfer.expired", *amount)),
-            HoldChange::Incremented(amount) => Some(("ledger.transfer.held", *amount)),
+            HoldChange::Voided(amount) => Some((TransferChange::Voided, *amount)),
+            HoldChange::Expired(amount) => Some((TransferChange::Expired, *amount)),
+            HoldChange::Incremented(amount) => Some((TransferChange::Held, *amount)),
             // Placed is told where the hold is placed, captured with the posted transfer.
             HoldChange::Placed(_) | HoldChange::Captured { .. } => None,
         };
-        if let (Some((kind, amount)), None) = (told, record.hold.payment) {
-            let (debit, credit) = (record.hold.debit, record.hold.credit);
-            pending.told.push(Told::Transfer { kind, transfer: *hold, debit, credit, amount });
+        if let (Some((change, amount)), None) = (told, record.hold.payment) {
+            record.told += 1;
+            pending.told.push(told_hold(record, change, amount));
         }
         Ok(())
+    }
+}
+
+fn told_hold(record: &HoldRecord, change: TransferChange, amount: i64) -> Told {
+    let hold = &record.hold;
+    Told::Transfer(ToldTransfer {
+        change,
+        version: record.told,
+        transfer: hold.id,
+        debit: hold.debit,
+        credit: hold.credit,
+        amount: Money::new(amount, hold.held.asset),
+    })
+}
+
+fn transfer_posted(transfer: &PostedTransfer, pending: &mut Pending) {
+    if let Cause::Order | Cause::Capture(_) | Cause::Reversal(_) = transfer.cause {
+        pending.told.push(Told::Transfer(ToldTransfer {
+            change: TransferChange::Posted,
+            // A posted transfer is final.
+            version: 1,
+            transfer: transfer.id,
+            debit: transfer.debit,
+            credit: transfer.credit,
+            amount: transfer.amount,
+        }));
     }
 }
 
@@ -352,15 +340,11 @@ impl Model {
     /// many rows were written.
     pub(crate) fn written(&mut self, most: usize) -> u64 {
         let dirty = std::mem::take(&mut self.dirty);
-        let changed =
-            dirty.accounts.len() + dirty.balances.len() + dirty.holds.len() + dirty.hold_states.len();
+        let changed = dirty.accounts.len() + dirty.holds.len() + dirty.hold_states.len();
         let changed = changed + dirty.cards.len() + dirty.payments.len() + dirty.products.len();
-        let added = self.transfers.len() + self.entries.len() + self.requests.len() + self.events.len();
-        self.transfers.clear();
-        self.entries.clear();
+        let added = self.top_ups.len() + self.reversals.len() + self.events.len();
         self.reversals.clear();
         self.top_ups.clear();
-        self.requests.clear();
         self.events.clear();
         self.products.clear();
         self.customers.clear();
@@ -379,7 +363,6 @@ impl Model {
     pub(crate) fn everything(&self) -> Dirty {
         Dirty {
             accounts: self.accounts.keys().copied().collect(),
-            balances: self.accounts.keys().copied().collect(),
             holds: self.holds.keys().copied().collect(),
             hold_states: self.holds.keys().copied().collect(),
             cards: self.cards.keys().copied().collect(),

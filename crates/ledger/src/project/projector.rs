@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use bursar_service::db::Db;
-use bursar_types::id::ProgramId;
 use tokio::sync::{mpsc, watch};
 
 use super::model::Model;
 use super::step::Batch;
 use crate::error::LedgerError;
+use crate::index::Items;
 use crate::store::projection::{self, Progress};
+use crate::writer::Shared;
 
-/// Commands written in one transaction: bounds how long the journal waits for SQLite's one writer.
-const COMMANDS_MAX: usize = 2_000;
+/// Changes written in one transaction: bounds how long the journal waits for SQLite's one writer.
+const EFFECTS_MAX: usize = 20_000;
 /// Rows kept in memory between transactions; beyond it they are read again when wanted.
 const KEPT_ROWS_MAX: usize = 200_000;
 
@@ -21,11 +22,17 @@ const KEPT_ROWS_MAX: usize = 200_000;
 pub(crate) struct Reached {
     progress: watch::Sender<(i64, i64)>,
     event_head: watch::Sender<i64>,
+    /// Row of the journal that a start has to bring them to before events are told.
+    target: watch::Sender<i64>,
 }
 
 impl Default for Reached {
     fn default() -> Self {
-        Self { progress: watch::Sender::new((0, 0)), event_head: watch::Sender::new(0) }
+        Self {
+            progress: watch::Sender::new((0, 0)),
+            event_head: watch::Sender::new(0),
+            target: watch::Sender::new(0),
+        }
     }
 }
 
@@ -60,35 +67,55 @@ impl Reached {
         let _ = self.progress.subscribe().wait_for(|at| at.1 >= position).await;
     }
 
+    /// From now on they have not caught up before row `sequence` of the journal is in them. A loss of power may have taken
+    /// some of them back, and a reader that knows more events than there are would take that for a loss of data.
+    pub(crate) fn catch_up_to(&self, sequence: i64) {
+        self.target.send_replace(sequence);
+    }
+
+    /// Waits until they have caught up. Bound it with the call's deadline.
+    pub(crate) async fn caught_up(&self) {
+        let (mut target, mut progress) = (self.target.subscribe(), self.progress.subscribe());
+        loop {
+            let wanted = *target.borrow_and_update();
+            if progress.borrow_and_update().0 >= wanted {
+                return;
+            }
+            // The senders live as long as self, so neither can fail.
+            tokio::select! {
+                _ = target.changed() => {}
+                _ = progress.changed() => {}
+            }
+        }
+    }
+
     /// The last position of the event log.
     pub(crate) fn events(&self) -> watch::Receiver<i64> {
         self.event_head.subscribe()
     }
 }
 
-/// Writes batches into the projections until its channel ends.
+/// Writes batches into the projections and the index's memory until its channel ends.
 #[derive(Debug)]
 pub(crate) struct Projector {
+    shared: Arc<Shared>,
     db: Db,
     model: Model,
+    /// Last row of the journal that is in the index.
+    indexed: i64,
+    items: Items,
     batches: mpsc::Receiver<Batch>,
-    reached: Arc<Reached>,
 }
 
 impl Projector {
     /// A projector that goes on from `progress`.
-    pub(crate) fn new(
-        db: Db,
-        shard: ProgramId,
-        progress: &Progress,
-        batches: mpsc::Receiver<Batch>,
-        reached: Arc<Reached>,
-    ) -> Self {
-        let mut model = Model::empty(shard);
+    pub(crate) fn new(shared: Arc<Shared>, progress: &Progress, batches: mpsc::Receiver<Batch>) -> Self {
+        let mut model = Model::empty(shared.shard);
         model.sequence = progress.sequence;
         model.position = progress.position;
         model.event_position = progress.event_position;
-        Self { db, model, batches, reached }
+        let db = shared.db.clone();
+        Self { shared, db, model, indexed: progress.index_sequence, items: Items::default(), batches }
     }
 
     /// Works until the channel of batches ends, all of them written.
@@ -98,17 +125,40 @@ impl Projector {
     pub(crate) async fn run(mut self) -> Result<(), LedgerError> {
         let mut waiting = Vec::new();
         while let Some(batch) = self.batches.recv().await {
-            let mut commands = batch.steps.len();
+            let mut effects = batch.effects();
             waiting.push(batch);
-            while commands < COMMANDS_MAX {
+            while effects < EFFECTS_MAX {
                 let Ok(batch) = self.batches.try_recv() else { break };
-                commands += batch.steps.len();
+                effects += batch.effects();
                 waiting.push(batch);
             }
-            self.write(&waiting).await?;
+            self.index(&waiting).await;
+            waiting.retain(|batch| batch.sequence > self.model.sequence);
+            if !waiting.is_empty() {
+                self.write(&waiting).await?;
+            }
             waiting.clear();
         }
         Ok(())
+    }
+
+    /// Adds what the index does not have. After a crash it may be behind the projections.
+    async fn index(&mut self, batches: &[Batch]) {
+        let new = batches.iter().filter(|batch| batch.sequence > self.indexed);
+        let (mut rows, mut first_position) = (None, 0);
+        for batch in new {
+            self.items.collect(batch);
+            let (first, _) = *rows.get_or_insert_with(|| {
+                first_position = batch.steps.first().map_or(0, |step| step.position);
+                (batch.sequence, 0)
+            });
+            rows = Some((first, batch.sequence));
+        }
+        if let Some((first, last)) = rows {
+            self.shared.index.room().await;
+            self.shared.index.absorb(&mut self.items, (first, last), first_position);
+            self.indexed = last;
+        }
     }
 
     async fn write(&mut self, batches: &[Batch]) -> Result<(), LedgerError> {
@@ -122,7 +172,7 @@ impl Projector {
         }
         let written = self.model.written(KEPT_ROWS_MAX);
         metrics::counter!("bursar_ledger_projected_rows_total").increment(written);
-        self.reached.move_to(self.model.sequence, self.model.position, self.model.event_position);
+        self.shared.reached.move_to(self.model.sequence, self.model.position, self.model.event_position);
         metrics::gauge!("bursar_ledger_projected_position").set(self.model.position as f64);
         metrics::gauge!("bursar_events_head_position").set(self.model.event_position as f64);
         Ok(())

@@ -12,10 +12,9 @@ use bursar_types::{Asset, TypedId as _};
 
 use super::controls;
 use super::events::top_up_id;
-use super::records::{
-    AccountRecord, CardRecord, CardStep, EntryRecord, HoldRecord, PaymentRecord, ProductRecord, TopUpRecord,
-    TransferRecord,
-};
+use super::records::{CardRecord, CardStep, HoldRecord, PaymentRecord, ProductRecord, TopUpRecord};
+use crate::history::TransferRecord;
+use crate::index::{EntryRecord, Place};
 use crate::{day, disclosure};
 
 /// Who reads a payment.
@@ -114,11 +113,6 @@ pub(crate) fn account(account: &Account, reader: Reader) -> proto::Account {
     }
 }
 
-/// An account's row.
-pub(crate) fn account_row(record: &AccountRecord, reader: Reader) -> proto::Account {
-    account(&record.account, reader)
-}
-
 /// What kind of movement it was, as entries and transfers tell it.
 pub(crate) fn transfer_type(code: TransferCode) -> &'static str {
     match code {
@@ -140,7 +134,7 @@ pub(crate) fn own_code(code: TransferCode) -> i32 {
 }
 
 /// One side of a transfer.
-pub(crate) fn entry(account_id: String, position: i64, entry: &EntryRecord) -> proto::Entry {
+pub(crate) fn entry(account: &Account, place: Place, entry: &EntryRecord) -> proto::Entry {
     let cause_id = match entry.cause {
         Cause::Payment(payment) | Cause::PaymentCapture { payment, .. } => payment.to_string(),
         Cause::BankCredit => top_up_id(entry.transfer).to_string(),
@@ -148,13 +142,13 @@ pub(crate) fn entry(account_id: String, position: i64, entry: &EntryRecord) -> p
     };
     proto::Entry {
         transfer_id: entry.transfer.to_string(),
-        account_id,
-        amount: Some(money(entry.amount, entry.asset)),
+        account_id: account.id.to_string(),
+        amount: Some(money(entry.signed(account.normal), account.asset)),
         posted_after: entry.posted_after,
         r#type: transfer_type(entry.code).to_owned(),
         cause_id,
         description: entry.description.to_string(),
-        position,
+        position: place.position,
         book_time: Some(timestamp_message(entry.booked_at)),
     }
 }
@@ -337,29 +331,33 @@ pub(crate) fn top_up(record: &TopUpRecord) -> proto::TopUp {
 }
 
 /// A posted transfer, and which one reversed it.
-pub(crate) fn transfer(record: &TransferRecord, reversed_by: Option<TransferId>) -> proto::Transfer {
-    let transfer = &record.transfer;
-    let (hold, reverses) = match transfer.cause {
+pub(crate) fn transfer(
+    record: &TransferRecord,
+    asset: Asset,
+    reversed_by: Option<TransferId>,
+) -> proto::Transfer {
+    let entry = &record.entry;
+    let (hold, reverses) = match entry.cause {
         Cause::Capture(hold) | Cause::PaymentCapture { hold, .. } => (Some(hold), None),
         Cause::Reversal(original) => (None, Some(original)),
         Cause::Order | Cause::Payment(_) | Cause::BankCredit => (None, None),
     };
     proto::Transfer {
-        transfer_id: transfer.id.text(),
-        debit_account_id: transfer.debit.text(),
-        credit_account_id: transfer.credit.text(),
-        amount: Some(money(transfer.amount.minor_units, transfer.amount.asset)),
+        transfer_id: entry.transfer.text(),
+        debit_account_id: record.debit.text(),
+        credit_account_id: record.credit.text(),
+        amount: Some(money(entry.amount, asset)),
         state: proto::TransferState::Posted.into(),
-        captured: transfer.amount.minor_units,
+        captured: entry.amount,
         held: 0,
-        reference: transfer.reference.to_string(),
+        reference: entry.reference.to_string(),
         expire_time: None,
-        position: record.position,
-        description: transfer.description.to_string(),
-        value_date: day::text(transfer.value_date),
-        book_time: Some(timestamp_message(transfer.booked_at)),
-        r#type: transfer_type(transfer.code).to_owned(),
-        code: own_code(transfer.code),
+        position: record.position(),
+        description: entry.description.to_string(),
+        value_date: day::text(entry.value_date),
+        book_time: Some(timestamp_message(entry.booked_at)),
+        r#type: transfer_type(entry.code).to_owned(),
+        code: own_code(entry.code),
         hold_id: text(hold),
         reverses_transfer_id: text(reverses),
         reversed_by_transfer_id: text(reversed_by),

@@ -1,22 +1,18 @@
 //! What one row of a projection holds besides its key: the engine's value, with the positions only the journal knows.
 
 use bursar_ledger_engine::{
-    Account, BankBooking, Card, CardTransition, Cause, Control, Hold, HoldChange, Note, Payment,
-    PostedTransfer, ProductVersion, Reference, Sums, TransferCode,
+    Account, BankBooking, Card, CardTransition, Control, Hold, HoldChange, Payment, ProductVersion,
+    Reference, Sums,
 };
-use bursar_types::id::TransferId;
-use bursar_types::{Asset, Timestamp};
 
 use crate::wire::message;
 
-/// An account; its balances are a row of their own, because they change far more often.
+/// An account, without its balances: they are read from the writer's memory, and those of the past from the entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AccountRecord {
     pub(crate) account: Account,
     /// Position at which it was opened or last changed.
     pub(crate) position: i64,
-    /// Position at which its balances last moved.
-    pub(crate) moved: i64,
 }
 
 /// A card with its history and its own controls.
@@ -55,22 +51,6 @@ impl PaymentRecord {
     }
 }
 
-/// One side of a posted transfer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct EntryRecord {
-    pub(crate) transfer: TransferId,
-    /// Signed minor units, seen from the account's normal side.
-    pub(crate) amount: i64,
-    pub(crate) asset: Asset,
-    /// Posted balance after it.
-    pub(crate) posted_after: i64,
-    pub(crate) code: TransferCode,
-    pub(crate) cause: Cause,
-    pub(crate) reference: Reference,
-    pub(crate) description: Note,
-    pub(crate) booked_at: Timestamp,
-}
-
 /// A bank credit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TopUpRecord {
@@ -91,6 +71,8 @@ pub(crate) struct HoldRecord {
     pub(crate) last: &'static str,
     /// Position of that.
     pub(crate) position: i64,
+    /// Events that were told of it.
+    pub(crate) told: i64,
 }
 
 /// The text of a change of a hold in its row.
@@ -109,13 +91,6 @@ pub(crate) fn change_text_of(text: &str) -> Option<&'static str> {
     ["placed", "incremented", "captured", "voided", "expired"].into_iter().find(|known| *known == text)
 }
 
-/// A posted transfer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TransferRecord {
-    pub(crate) transfer: PostedTransfer,
-    pub(crate) position: i64,
-}
-
 /// A version of a product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ProductRecord {
@@ -127,8 +102,5 @@ message! {
     CardStep { 1 transition, 2 position }
     CardRecord { 1 card, 2 steps, 3 controls }
     PaymentRecord { 1 payment, 2 positions, 3 opened }
-    EntryRecord {
-        1 transfer, 2 amount, 3 asset, 4 posted_after, 5 code, 6 cause, 7 reference, 8 description, 9 booked_at,
-    }
     TopUpRecord { 1 bank_transaction_id, 2 booking, 3 position }
 }

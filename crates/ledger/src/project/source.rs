@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bursar_proto::event::v1::Event;
 use bursar_service::db::{Db, DbError};
+use bursar_service::deadline::Deadline;
 use bursar_service::events::{Bounds, EventSource};
 use bursar_service::parse::timestamp_message;
 use bursar_types::id::ProgramId;
@@ -12,6 +13,7 @@ use prost_types::Any;
 use tokio::sync::watch;
 
 use super::projector::Reached;
+use crate::error::LedgerError;
 use crate::store::{projection, read};
 
 /// Source of the ledger's events, as CloudEvents name it.
@@ -27,9 +29,29 @@ pub(crate) struct JournalEvents {
     pub(crate) reached: Arc<Reached>,
 }
 
+/// An event log that cannot be read is as one whose row cannot.
+fn unreadable(error: LedgerError) -> DbError {
+    match error {
+        LedgerError::Database(error) => error,
+        other => DbError::Column { column: "event_chunk.body".into(), what: other.to_string() },
+    }
+}
+
 impl EventSource for JournalEvents {
     fn bounds(&self) -> BoxFuture<'_, Result<Bounds, DbError>> {
         Box::pin(async move {
+            let caught_up = self.reached.caught_up();
+            let in_time = match Deadline::current() {
+                Some(deadline) => tokio::time::timeout_at(deadline.instant(), caught_up).await.is_ok(),
+                None => {
+                    caught_up.await;
+                    true
+                }
+            };
+            if !in_time {
+                let what = "the event log is being brought up to the journal".to_owned();
+                return Err(DbError::Unavailable { what });
+            }
             let shard = self.shard;
             let progress = self.db.read(|tx| Box::pin(projection::read_progress(tx, shard))).await?;
             Ok(Bounds { epoch: progress.event_epoch, pruned: 0, head: progress.event_position })
@@ -38,8 +60,7 @@ impl EventSource for JournalEvents {
 
     fn page(&self, after: i64, limit: usize) -> BoxFuture<'_, Result<Vec<Event>, DbError>> {
         Box::pin(async move {
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = read::events(&self.db, self.shard, after, limit).await?;
+            let rows = read::events(&self.db, self.shard, after, limit).await.map_err(unreadable)?;
             let mut bytes = 0_usize;
             let fitting = rows.into_iter().take_while(|row| {
                 let first = bytes == 0;

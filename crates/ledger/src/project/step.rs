@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use bursar_ledger_engine::{Command, Effect, Outcome};
+use bursar_ledger_engine::{BalanceAfter, Command, Effect, Outcome};
 use bursar_types::{RequestId, Timestamp};
-
-use crate::journal::Hash;
 
 /// One row of the journal, decided.
 #[derive(Clone, Debug)]
@@ -18,15 +16,42 @@ pub(crate) struct Batch {
     pub(crate) steps: Vec<Step>,
 }
 
+impl Batch {
+    /// How much it changed.
+    pub(crate) fn effects(&self) -> usize {
+        self.steps.iter().map(|step| step.effects.len()).sum()
+    }
+}
+
 /// One command.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
     /// Its position in the journal.
     pub(crate) position: i64,
-    /// Its request id with the digest of its body, if it is a caller's.
-    pub(crate) request: Option<(RequestId, Hash)>,
+    /// Its request id, if it is a caller's.
+    pub(crate) request: Option<RequestId>,
     /// What it changed, in order.
     pub(crate) effects: Vec<Effect>,
+    /// The account it was about, after it: told also where nothing moved.
+    pub(crate) after: Option<BalanceAfter>,
+}
+
+impl Step {
+    /// A command that had `outcome`.
+    pub(crate) fn new(
+        position: i64,
+        request: Option<RequestId>,
+        outcome: &Outcome,
+        effects: Vec<Effect>,
+    ) -> Self {
+        let after = match outcome {
+            Outcome::Decided(decided) | Outcome::DecidedBefore(decided) => decided.account,
+            Outcome::Payment(step) => step.account,
+            Outcome::Booked(booked) => Some(booked.after),
+            _ => None,
+        };
+        Self { position, request, effects, after }
+    }
 }
 
 /// A command as it was decided, for answers.

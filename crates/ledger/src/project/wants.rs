@@ -21,7 +21,7 @@ pub(crate) struct Wants {
 
 impl Model {
     /// What `batches` need that this model does not hold. Payments it holds, or that begin in `batches`, bring their
-    /// card and account with them: give the payments first and ask again until nothing is wanted.
+    /// card with them: give the payments first and ask again until nothing is wanted.
     pub(crate) fn wants(&self, batches: &[Batch]) -> Wants {
         let mut wants = Wants::default();
         let mut made = Wants::default();
@@ -31,22 +31,11 @@ impl Model {
                     made.accounts.insert(account.id);
                     wants.subjects.insert(account.id.to_string());
                 }
-                Effect::BalanceMoved { account, .. } => {
-                    wants.accounts.insert(*account);
-                }
-                Effect::AccountChanged(account) => {
-                    wants.accounts.insert(account.id);
-                }
-                Effect::TransferPosted(transfer) => {
-                    wants.subjects.insert(transfer.id.to_string());
-                }
                 Effect::HoldPlaced(hold) => {
                     made.holds.insert(hold.id);
-                    wants.subjects.insert(hold.id.to_string());
                 }
                 Effect::HoldChanged { hold, .. } => {
                     wants.holds.insert(*hold);
-                    wants.subjects.insert(hold.to_string());
                 }
                 Effect::CardChanged { card, transition } => {
                     if transition.sequence == 1 {
@@ -63,14 +52,12 @@ impl Model {
                     made.payments.insert(payment.id);
                     wants.subjects.insert(payment.id.to_string());
                     wants.cards.insert(payment.card);
-                    wants.accounts.extend(payment.account);
                 }
                 Effect::PaymentAdvanced { payment, .. } => {
                     wants.payments.insert(*payment);
                     wants.subjects.insert(payment.to_string());
                     if let Some(known) = self.payments.get(payment) {
                         wants.cards.insert(known.payment.card);
-                        wants.accounts.extend(known.payment.account);
                     }
                 }
                 Effect::BankCreditBooked { booking, .. } => {

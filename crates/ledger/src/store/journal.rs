@@ -72,11 +72,20 @@ fn row(row: &bursar_service::db::Row) -> Result<Row, DbError> {
 
 /// The rows after `sequence`, in order, at most [`PAGE_ROWS`].
 pub(crate) async fn page(db: &Db, shard: ProgramId, after: i64) -> Result<Vec<Row>, DbError> {
-    db.read(|tx| Box::pin(page_in(tx, shard, after))).await
+    page_of(db, shard, after, PAGE_ROWS).await
+}
+
+/// As [`page`], at most `limit` rows.
+pub(crate) async fn page_of(db: &Db, shard: ProgramId, after: i64, limit: i64) -> Result<Vec<Row>, DbError> {
+    db.read(|tx| Box::pin(rows_after(tx, shard, after, limit))).await
 }
 
 /// As [`page`], on the view of a transaction.
 pub(crate) async fn page_in(tx: &mut Tx<'_>, shard: ProgramId, after: i64) -> Result<Vec<Row>, DbError> {
+    rows_after(tx, shard, after, PAGE_ROWS).await
+}
+
+async fn rows_after(tx: &mut Tx<'_>, shard: ProgramId, after: i64, limit: i64) -> Result<Vec<Row>, DbError> {
     let rows = tx
         .query(
             "SELECT sequence, epoch, time, first_position, count, entry, previous, hash FROM journal
@@ -84,7 +93,7 @@ pub(crate) async fn page_in(tx: &mut Tx<'_>, shard: ProgramId, after: i64) -> Re
         )
         .bind_id(shard)
         .bind(after)
-        .bind(PAGE_ROWS)
+        .bind(limit)
         .fetch_all()
         .await?;
     rows.iter().map(row).collect()
@@ -110,4 +119,62 @@ pub(crate) async fn head_at(db: &Db, shard: ProgramId, sequence: i64) -> Result<
         return Ok(Some(Head::empty()));
     }
     db.read(|tx| Box::pin(async move { Ok(one(tx, shard, sequence).await?.as_ref().map(Head::after)) })).await
+}
+
+/// The last position of the shard whose row is not after `time`; 0: there is none. The journal has no index by time and
+/// needs none: its rows are in the order of their times, so halving finds it.
+pub(crate) async fn position_at(
+    tx: &mut Tx<'_>,
+    shard: ProgramId,
+    last: i64,
+    time: bursar_types::Timestamp,
+) -> Result<i64, DbError> {
+    let (mut known, mut beyond) = (0, last + 1);
+    let mut position = 0;
+    while beyond - known > 1 {
+        let middle = known + (beyond - known) / 2;
+        let row = tx
+            .query("SELECT time, first_position, count FROM journal WHERE shard = $1 AND sequence = $2")
+            .bind_id(shard)
+            .bind(middle)
+            .fetch_one()
+            .await?;
+        if row.get::<bursar_types::Timestamp>("time")? <= time {
+            known = middle;
+            position = row.get::<i64>("first_position")? + row.get::<i64>("count")? - 1;
+        } else {
+            beyond = middle;
+        }
+    }
+    Ok(position)
+}
+
+/// The row that holds `position`, found by halving: first positions grow with the sequence, so no index is needed that
+/// every append would have to keep.
+pub(crate) async fn holding(
+    tx: &mut Tx<'_>,
+    shard: ProgramId,
+    position: i64,
+) -> Result<Option<Row>, DbError> {
+    // A row holds at least one command, so the row is not after this one; `low` is always at or before it.
+    let (mut low, mut high) = (1, position);
+    while low < high {
+        let middle = low + (high - low + 1) / 2;
+        // Beyond the end of the journal there is no row: the wanted one is before it.
+        let first = tx
+            .query("SELECT first_position FROM journal WHERE shard = $1 AND sequence = $2")
+            .bind_id(shard)
+            .bind(middle)
+            .fetch_optional()
+            .await?
+            .map(|row| row.get::<i64>("first_position"))
+            .transpose()?;
+        if first.is_some_and(|first| first <= position) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    let row = one(tx, shard, low).await?;
+    Ok(row.filter(|row| (row.first_position..=row.last_position()).contains(&position)))
 }

@@ -1,82 +1,17 @@
 //! Queries on the projections.
 
-use bursar_service::db::{Cell, Db, DbError, Row, Tx};
-use bursar_types::RequestId;
+use std::collections::HashMap;
+
+use bursar_service::db::{Cell, Db, Row, Tx};
 use bursar_types::id::{CardId, CustomerId, PaymentId, ProgramId, TransferId};
 
-use super::journal;
+use super::projection::among;
 use crate::error::LedgerError;
-use crate::journal::{Hash, whole};
-use crate::project::{
-    CardRecord, EntryRecord, EventRow, PaymentRecord, ProductRecord, TopUpRecord, TransferRecord,
-};
+use crate::journal::whole;
+use crate::project::{CardRecord, EventChunk, EventRow, PaymentRecord, ProductRecord, TopUpRecord};
 
-/// Where a request id was used, and with which body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RequestUse {
-    pub(crate) digest: Hash,
-    pub(crate) ordinal: usize,
-}
-
-/// What the projections know of a request id.
-#[derive(Clone, Debug)]
-pub(crate) enum Lookup {
-    /// It was used: here, in this row of the journal.
-    Used(RequestUse, Box<crate::journal::Row>),
-    /// It was not, up to this row of the journal.
-    NotUpTo(i64),
-}
-
-/// Looks a request id up.
-pub(crate) async fn request(db: &Db, shard: ProgramId, id: RequestId) -> Result<Lookup, LedgerError> {
-    db.read(|tx| {
-        Box::pin(async move {
-            let found = tx
-                .query("SELECT digest, sequence, ordinal FROM request WHERE shard = $1 AND request_id = $2")
-                .bind_id(shard)
-                .bind(id.as_uuid().as_bytes().as_slice())
-                .fetch_optional()
-                .await?;
-            let Some(found) = found else {
-                return Ok(Lookup::NotUpTo(super::projection::read_progress(tx, shard).await?.sequence));
-            };
-            let sequence: i64 = found.get("sequence")?;
-            let ordinal: i64 = found.get("ordinal")?;
-            let row = journal::one(tx, shard, sequence).await?;
-            let row =
-                row.ok_or_else(|| LedgerError::Damaged(format!("journal row {sequence} is missing")))?;
-            let ordinal = usize::try_from(ordinal)
-                .map_err(|_| LedgerError::Damaged(format!("request {id}: ordinal {ordinal}")))?;
-            Ok(Lookup::Used(RequestUse { digest: found.get("digest")?, ordinal }, Box::new(row)))
-        })
-    })
-    .await
-}
-
-/// A page of all request ids after `after`, in their order.
-pub(crate) async fn request_ids(
-    db: &Db,
-    shard: ProgramId,
-    after: &[u8],
-    limit: i64,
-) -> Result<Vec<[u8; 16]>, DbError> {
-    db.read(|tx| {
-        Box::pin(async move {
-            let rows = tx
-                .query(
-                    "SELECT request_id FROM request WHERE shard = $1 AND request_id > $2
-                     ORDER BY request_id LIMIT $3",
-                )
-                .bind_id(shard)
-                .bind(after)
-                .bind(limit)
-                .fetch_all()
-                .await?;
-            rows.iter().map(|row| row.get("request_id")).collect()
-        })
-    })
-    .await
-}
+/// Chunks of the event log that are read at once.
+const CHUNKS_PAGE: i64 = 8;
 
 fn body<T: crate::wire::Wire>(row: &Row) -> Result<T, LedgerError> {
     Ok(whole(&row.get::<Vec<u8>>("body")?)?)
@@ -218,51 +153,20 @@ pub(crate) async fn payments(
     .await
 }
 
-/// An entry with its place.
-pub(crate) type PlacedEntry = ((i64, i64), EntryRecord);
-
-/// A page of an account's entries, newest first, before `before`: a position and the number within it.
-pub(crate) async fn entries(
+/// Which transfers reversed some of `originals`.
+pub(crate) async fn reversed_by(
     db: &Db,
     shard: ProgramId,
-    account: &str,
-    before: (i64, i64),
-    limit: i64,
-) -> Result<Vec<PlacedEntry>, LedgerError> {
+    originals: &[TransferId],
+) -> Result<HashMap<TransferId, TransferId>, LedgerError> {
     db.read(|tx| {
         Box::pin(async move {
-            let rows = tx
-                .query(
-                    "SELECT position, ordinal, body FROM entry WHERE shard = $1 AND account = $2
-                     AND (position < $3 OR (position = $3 AND ordinal < $4))
-                     ORDER BY position DESC, ordinal DESC LIMIT $5",
-                )
-                .bind_id(shard)
-                .bind(account)
-                .bind(before.0)
-                .bind(before.1)
-                .bind(limit)
-                .fetch_all()
-                .await?;
-            rows.iter().map(|row| Ok(((row.get("position")?, row.get("ordinal")?), body(row)?))).collect()
+            let select = "SELECT original, reversed_by FROM reversal WHERE shard = $1 AND original IN";
+            let rows = among(tx, select, shard, originals).await?;
+            rows.iter().map(|row| Ok((row.id("original")?, row.id("reversed_by")?))).collect()
         })
     })
     .await
-}
-
-/// One posted transfer.
-pub(crate) async fn transfer(
-    tx: &mut Tx<'_>,
-    shard: ProgramId,
-    id: TransferId,
-) -> Result<Option<TransferRecord>, LedgerError> {
-    let row = tx
-        .query("SELECT body, position FROM transfer WHERE shard = $1 AND transfer = $2")
-        .bind_id(shard)
-        .bind_id(id)
-        .fetch_optional()
-        .await?;
-    row.map(|row| Ok(TransferRecord { transfer: body(&row)?, position: row.get("position")? })).transpose()
 }
 
 /// One bank credit by the bank's id of it.
@@ -315,43 +219,50 @@ pub(crate) async fn products(
     .await
 }
 
+/// Chunks of the event log that hold events after `after`, in order, with the position of their first event.
+pub(crate) async fn event_chunks(
+    tx: &mut Tx<'_>,
+    shard: ProgramId,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<(i64, EventChunk)>, LedgerError> {
+    // The chunk that holds the next event begins at or before it.
+    let rows = tx
+        .query(
+            "SELECT first_position, body FROM event_chunk WHERE shard = $1 AND first_position >=
+             (SELECT COALESCE(MAX(first_position), 0) FROM event_chunk WHERE shard = $1 AND first_position <= $2)
+             ORDER BY first_position LIMIT $3",
+        )
+        .bind_id(shard)
+        .bind(after.saturating_add(1))
+        .bind(limit)
+        .fetch_all()
+        .await?;
+    rows.iter().map(|row| Ok((row.get("first_position")?, body(row)?))).collect()
+}
+
 /// A page of the event log.
 pub(crate) async fn events(
     db: &Db,
     shard: ProgramId,
     after: i64,
-    limit: i64,
-) -> Result<Vec<EventRow>, DbError> {
-    db.read(|tx| {
-        Box::pin(async move {
-            let rows = tx
-                .query(
-                    "SELECT position, id, type, subject, subject_version, time, type_url, data, journal_position
-                     FROM event WHERE shard = $1 AND position > $2 ORDER BY position LIMIT $3",
-                )
-                .bind_id(shard)
-                .bind(after)
-                .bind(limit)
-                .fetch_all()
-                .await?;
-            rows.iter()
-                .map(|row| {
-                    Ok(EventRow {
-                        position: row.get("position")?,
-                        id: row.id("id")?,
-                        kind: row.get("type")?,
-                        subject: row.get("subject")?,
-                        subject_version: row.get("subject_version")?,
-                        time: row.get("time")?,
-                        type_url: row.get("type_url")?,
-                        data: row.get("data")?,
-                        journal_position: row.get("journal_position")?,
-                    })
-                })
-                .collect()
-        })
-    })
-    .await
+    limit: usize,
+) -> Result<Vec<EventRow>, LedgerError> {
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let from = found.last().map_or(after, |row: &EventRow| row.position);
+        let chunks = db.read(|tx| Box::pin(event_chunks(tx, shard, from, CHUNKS_PAGE))).await?;
+        let before = found.len();
+        for (first, chunk) in chunks {
+            let placed = (first..).zip(chunk.events).filter(|(position, _)| *position > from);
+            found
+                .extend(placed.take(limit - found.len()).map(|(position, event)| event.row(shard, position)));
+        }
+        if found.len() == before {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// Cells as text, to tell where a row differs.

@@ -3,7 +3,11 @@
 use bursar_service::migrate::Migration;
 
 /// Every step of the schema.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration { version: 1, name: "ledger", sql: LEDGER }];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "ledger", sql: LEDGER },
+    Migration { version: 2, name: "index", sql: INDEX },
+    Migration { version: 3, name: "follower", sql: FOLLOWER },
+];
 
 const LEDGER: &str = "
 -- Who may append to a shard: the lease's epoch and the last row, both checked by each append.
@@ -203,5 +207,106 @@ CREATE TABLE inbox (
     customer TEXT NOT NULL,
     state TEXT NOT NULL,
     kyc_level BIGINT NOT NULL
+);
+";
+
+// Rows a transfer become blocks of many. The projections are made again from the journal, and the index with them.
+const INDEX: &str = "
+DROP TABLE request;
+DROP TABLE balance;
+DROP TABLE entry;
+DROP TABLE transfer;
+DROP TABLE event;
+DELETE FROM event_subject;
+DELETE FROM account;
+DELETE FROM hold;
+DELETE FROM hold_state;
+DELETE FROM reversal;
+DELETE FROM card;
+DELETE FROM payment;
+DELETE FROM top_up;
+DELETE FROM product;
+DELETE FROM customer;
+DELETE FROM checkpoint;
+ALTER TABLE projection ADD COLUMN index_sequence BIGINT NOT NULL DEFAULT 0;
+UPDATE projection SET sequence = 0, position = 0, event_position = 0;
+ALTER TABLE hold_state ADD COLUMN told BIGINT NOT NULL DEFAULT 0;
+
+-- Where request ids, transfers, entries and references are in the journal. A run holds those of the journal's rows
+-- from one to another, in blocks sorted by key; no two runs overlap.
+CREATE TABLE index_run (
+    shard TEXT NOT NULL,
+    run BIGINT NOT NULL,
+    level BIGINT NOT NULL,
+    first_sequence BIGINT NOT NULL,
+    last_sequence BIGINT NOT NULL,
+    items BIGINT NOT NULL,
+    PRIMARY KEY (shard, run)
+);
+CREATE TABLE index_block (
+    shard TEXT NOT NULL,
+    run BIGINT NOT NULL,
+    first_key {{bytes}} NOT NULL,
+    body {{bytes}} NOT NULL,
+    PRIMARY KEY (shard, run, first_key)
+);
+
+-- The event log, many events in one row.
+CREATE TABLE event_chunk (
+    shard TEXT NOT NULL,
+    first_position BIGINT NOT NULL,
+    last_position BIGINT NOT NULL,
+    body {{bytes}} NOT NULL,
+    PRIMARY KEY (shard, first_position)
+);
+";
+
+const FOLLOWER: &str = "
+-- States of the engine, from which a start replays only the rest. Can be removed at any time, and were here: they come
+-- in parts of their own now, each readable by itself. A state is there once its row is; parts without one are leftovers.
+DROP TABLE checkpoint;
+CREATE TABLE checkpoint (
+    shard TEXT NOT NULL,
+    sequence BIGINT NOT NULL,
+    parts BIGINT NOT NULL,
+    PRIMARY KEY (shard, sequence)
+);
+CREATE TABLE checkpoint_part (
+    shard TEXT NOT NULL,
+    sequence BIGINT NOT NULL,
+    part BIGINT NOT NULL,
+    body {{bytes}} NOT NULL,
+    PRIMARY KEY (shard, sequence, part)
+);
+
+-- How far the Merkle log over the journal is: the tiles and checkpoints below change together with this row, or not at
+-- all, and only under the newest lease whose follower has begun.
+CREATE TABLE merkle_log (
+    shard TEXT NOT NULL PRIMARY KEY,
+    epoch BIGINT NOT NULL,
+    sequence BIGINT NOT NULL,
+    size BIGINT NOT NULL,
+    hash {{bytes}} NOT NULL,
+    root {{bytes}} NOT NULL
+);
+
+-- Hashes of the log, 256 a tile; a tile that is not full holds what there is.
+CREATE TABLE merkle_tile (
+    shard TEXT NOT NULL,
+    level BIGINT NOT NULL,
+    tile BIGINT NOT NULL,
+    hashes {{bytes}} NOT NULL,
+    PRIMARY KEY (shard, level, tile)
+);
+
+-- Signed checkpoints of the log. Those that are not lasting are removed after a while.
+CREATE TABLE merkle_checkpoint (
+    shard TEXT NOT NULL,
+    size BIGINT NOT NULL,
+    root {{bytes}} NOT NULL,
+    time BIGINT NOT NULL,
+    lasting BOOLEAN NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (shard, size)
 );
 ";

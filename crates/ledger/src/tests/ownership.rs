@@ -151,6 +151,23 @@ on_both_databases! {
         node.stop().await;
     }
 
+    async fn refusals_take_no_room(database: TestDatabase) {
+        let world = World::new(database);
+        let node = world.node().await;
+        let (a, b) = (node.account(customer()).await, node.account(customer()).await);
+        node.top_up(&a.funding_reference, 10).await;
+        // More than a batch and more than the queue hold, and nothing among them that is journaled.
+        for _ in 0..3 {
+            let calls = (0..100).map(|_| node.api.create_transfer(by(Identity::Operator, transfer(&b, &a, 1))));
+            let mut answers: FuturesUnordered<_> = calls.collect();
+            while let Some(answer) = answers.next().await {
+                assert_eq!(reason(&answer.unwrap_err()), "INSUFFICIENT_FUNDS");
+            }
+        }
+        node.api.create_transfer(by(Identity::Operator, transfer(&a, &b, 1))).await.unwrap();
+        node.stop().await;
+    }
+
     async fn a_stale_owner_cannot_write(database: TestDatabase) {
         let world = World::new(database);
         let first = world.node().await;

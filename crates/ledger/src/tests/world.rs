@@ -14,7 +14,7 @@ use bursar_proto::ledger::v1::top_up_service_server::TopUpService as _;
 use bursar_service::cert::Authority;
 use bursar_service::db::Db;
 use bursar_service::tls::Tls;
-use bursar_service::token::{Grant, TokenSigner, TokenVerifier};
+use bursar_service::token::{Grant, TokenSigner, TokenVerifier, Trust};
 use bursar_service::{CallContext, CustomerClaims, Identity, Supervisor};
 use bursar_testkit::TestDatabase;
 use bursar_types::id::{CustomerId, SessionId};
@@ -28,8 +28,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
-use crate::config::{Config, LeaseConfig, Program, ProgramConfig, ProgramIdText, WriterConfig};
+use crate::config::{
+    Config, LeaseConfig, Program, ProgramConfig, ProgramIdText, SigningConfig, WriterConfig,
+};
 use crate::error::LedgerError;
+use crate::follow::Seal;
 use crate::grpc::{Api, Core};
 use crate::issue::Issuer;
 use crate::peers::{CustomerFacts, NumberAnswer, NumberWanted, Peers};
@@ -105,7 +108,10 @@ pub(super) struct Node {
     owner: JoinSet<()>,
 }
 
-fn config() -> Config {
+/// A queue and batches that are soon full.
+const WRITER: WriterConfig = WriterConfig { queue_max: 128, batch_max: 16, checkpoint_commands: 40 };
+
+fn config(writer: WriterConfig, signing: SigningConfig) -> Config {
     Config {
         program: ProgramConfig {
             id: ProgramIdText("prog_00000000000000000000000001".parse().unwrap()),
@@ -114,8 +120,9 @@ fn config() -> Config {
             assets: vec!["CNY".into(), "USD".into()],
             utc_offset_minutes: 480,
         },
-        writer: WriterConfig { queue_max: 128, batch_max: 16, checkpoint_commands: 40 },
+        writer,
         lease: LeaseConfig { ttl_ms: 2_000, renew_ms: 100 },
+        signing,
     }
 }
 
@@ -147,6 +154,11 @@ impl World {
         Self { database, clock, authority, _folder: folder, signer }
     }
 
+    /// What everything the platform signs is checked under.
+    pub(super) fn trust(&self) -> Trust {
+        Trust::load(&self.authority.ca()).unwrap()
+    }
+
     /// Starts a process and waits until it owns the shard.
     pub(super) async fn node(&self) -> Node {
         self.node_on(|db| Arc::new(SqlJournal(db))).await
@@ -164,7 +176,7 @@ impl World {
         &self,
         journal: impl FnOnce(Db) -> Arc<dyn JournalStore>,
     ) -> (Node, Program) {
-        self.waiting_node_of(config(), journal).await
+        self.waiting_node_of(WRITER, journal).await
     }
 
     /// Starts a process with a queue and batches that hold any number of commands.
@@ -172,28 +184,32 @@ impl World {
         &self,
         journal: impl FnOnce(Db) -> Arc<dyn JournalStore>,
     ) -> (Node, Program) {
-        let writer = WriterConfig { queue_max: 10_000, batch_max: 10_000, checkpoint_commands: 40 };
-        self.waiting_node_of(Config { writer, ..config() }, journal).await
+        let writer = WriterConfig { queue_max: 10_000, batch_max: 10_000, ..WRITER };
+        self.waiting_node_of(writer, journal).await
     }
 
     async fn waiting_node_of(
         &self,
-        config: Config,
+        writer: WriterConfig,
         journal: impl FnOnce(Db) -> Arc<dyn JournalStore>,
     ) -> (Node, Program) {
         let db = self.database.open(store::MIGRATIONS).await;
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let ids = IdSource::new(Arc::clone(&clock), Arc::clone(&entropy));
-        let shared = Arc::new(Shared::new(db.clone(), Arc::clone(&clock), entropy, ids, config.clone()));
+        let signing = self.authority.signing(Identity::Ledger).unwrap();
+        let config = config(writer, SigningConfig { cert: signing.cert, key: signing.key });
+        let seal = Seal::load(&config.signing, Arc::new(SystemClock)).unwrap();
+        let shard = config.program.id.0;
+        let shared = Arc::new(Shared::new(db.clone(), Arc::clone(&clock), entropy, ids, config));
         let handle = Handle { shared: Arc::clone(&shared) };
         let supervisor = Supervisor::new();
         let mut owner = JoinSet::new();
-        owner.spawn(writer::own(shared, journal(db.clone()), supervisor.shutdown()));
+        owner.spawn(writer::own(shared, journal(db.clone()), seal, supervisor.shutdown()));
         let peers = Arc::new(FakePeers::default());
         let issuer = Issuer { handle: handle.clone(), peers: Arc::clone(&peers) as Arc<dyn Peers> };
         let program = Program {
-            id: config.program.id.0,
+            id: shard,
             name: Name::new("Test").unwrap(),
             country: Country::new("CN").unwrap(),
             assets: vec![cny(), Asset::from_code("USD").unwrap()],

@@ -30,28 +30,24 @@ macro_rules! message {
     )+};
 }
 
-/// An enum with data as a message of which exactly one field is set:
-/// `oneof! { Rule { 1 Deny, 2 AllowOnly, 3 Limit { 1 measure, 2 window } } }`, `4 Other(value)` for tuple variants,
-/// `5 Several[list]` for those that hold a list, which becomes field 1 of a message of its own.
+/// An enum with data as a message of which exactly one field is set, which is there several times if it is a list:
+/// `oneof! { Rule { 1 Deny, 2 AllowOnly, 3 Limit { 1 measure, 2 window } } }`, `4 Other(value)` for tuple variants.
 macro_rules! oneof {
     ($($name:ident { $($tag:literal $variant:ident
-        $(($inner:ident))? $([$list:ident])? $({ $($ftag:literal $field:ident),* $(,)? })?),* $(,)? })+) => {$(
+        $(($inner:ident))? $({ $($ftag:literal $field:ident),* $(,)? })?),* $(,)? })+) => {$(
         impl $crate::wire::Message for $name {
             fn encode(&self, out: &mut Vec<u8>) {
                 match self {
-                    $(Self::$variant $(($inner))? $(($list))? $({ $($field),* })? => {
-                        $crate::wire::oneof!(@put $tag out $(($inner))? $([$list])? $({ $($ftag $field),* })?);
+                    $(Self::$variant $(($inner))? $({ $($field),* })? => {
+                        $crate::wire::oneof!(@put $tag out $(($inner))? $({ $($ftag $field),* })?);
                     })*
                 }
             }
 
             fn decode(bytes: &[u8]) -> Result<Self, $crate::wire::WireError> {
                 let fields = $crate::wire::Fields::parse(bytes, stringify!($name), &[$($tag),*])?;
-                let (tag, raw) = fields.only()?;
-                match tag {
-                    $($tag => $crate::wire::oneof!(
-                        @get raw $name $variant $(($inner))? $([$list])? $({ $($ftag $field),* })?
-                    ),)*
+                match fields.only_tag()? {
+                    $($tag => $crate::wire::oneof!(@get fields $name $variant $(($inner))? $({ $($ftag $field),* })?),)*
                     _ => Err($crate::wire::WireError::Malformed),
                 }
             }
@@ -71,22 +67,18 @@ macro_rules! oneof {
     )+};
     (@put $tag:literal $out:ident) => { $crate::wire::put_bytes($tag, &[], $out) };
     (@put $tag:literal $out:ident ($inner:ident)) => { $crate::wire::Wire::put($inner, $tag, $out) };
-    (@put $tag:literal $out:ident [$list:ident]) => {
-        $crate::wire::put_nested($tag, $out, |out| $crate::wire::Wire::write($list, 1, out))
-    };
     (@put $tag:literal $out:ident { $($ftag:literal $field:ident),* }) => {
         $crate::wire::put_nested($tag, $out, |out| { $($crate::wire::Wire::write($field, $ftag, out);)* })
     };
-    (@get $raw:ident $name:ident $variant:ident) => { $raw.bytes().map(|_| $name::$variant) };
-    (@get $raw:ident $name:ident $variant:ident ($inner:ident)) => {
-        $crate::wire::Wire::from_raw($raw).map($name::$variant)
+    (@get $fields:ident $name:ident $variant:ident) => {
+        $fields.only()?.1.bytes().map(|_| $name::$variant)
     };
-    (@get $raw:ident $name:ident $variant:ident [$list:ident]) => {{
-        let fields = $crate::wire::Fields::parse($raw.bytes()?, stringify!($variant), &[1])?;
-        Ok($name::$variant($crate::wire::Wire::read(&fields, 1)?))
-    }};
-    (@get $raw:ident $name:ident $variant:ident { $($ftag:literal $field:ident),* }) => {{
-        let fields = $crate::wire::Fields::parse($raw.bytes()?, stringify!($variant), &[$($ftag),*])?;
+    (@get $fields:ident $name:ident $variant:ident ($inner:ident)) => {
+        $crate::wire::Wire::read_alone(&$fields).map($name::$variant)
+    };
+    (@get $fields:ident $name:ident $variant:ident { $($ftag:literal $field:ident),* }) => {{
+        let raw = $fields.only()?.1;
+        let fields = $crate::wire::Fields::parse(raw.bytes()?, stringify!($variant), &[$($ftag),*])?;
         Ok($name::$variant { $($field: $crate::wire::Wire::read(&fields, $ftag)?),* })
     }};
 }

@@ -108,6 +108,15 @@ impl<'a> Fields<'a> {
         self.0.iter().filter(move |(at, _)| *at == tag).map(|(_, raw)| *raw)
     }
 
+    /// The number of the one field, however often it is there, of a message that stands for one variant of several.
+    pub(crate) fn only_tag(&self) -> Result<u32, WireError> {
+        let (tag, _) = self.0.first().ok_or(WireError::Missing)?;
+        if self.0.iter().any(|(other, _)| other != tag) {
+            return Err(WireError::Malformed);
+        }
+        Ok(*tag)
+    }
+
     /// The one field of a message that stands for one variant of several.
     pub(crate) fn only(&self) -> Result<(u32, Raw<'a>), WireError> {
         match self.0.as_slice() {
@@ -146,6 +155,11 @@ pub(crate) trait Wire: Sized {
     /// Reads the field.
     fn read(fields: &Fields<'_>, tag: u32) -> Result<Self, WireError> {
         fields.last(tag).map_or_else(Self::absent, Self::from_raw)
+    }
+
+    /// Reads the one field that a message may have.
+    fn read_alone(fields: &Fields<'_>) -> Result<Self, WireError> {
+        Self::from_raw(fields.only()?.1)
     }
 }
 

@@ -126,6 +126,21 @@ impl<const MAX: usize> Wire for Text<MAX> {
     }
 }
 
+impl Wire for String {
+    fn put(&self, tag: u32, out: &mut Vec<u8>) {
+        put_bytes(tag, self.as_bytes(), out);
+    }
+    fn from_raw(raw: Raw<'_>) -> Result<Self, WireError> {
+        str::from_utf8(raw.bytes()?).map(Self::from).map_err(|_| WireError::Value("text"))
+    }
+    fn is_default(&self) -> bool {
+        self.is_empty()
+    }
+    fn absent() -> Result<Self, WireError> {
+        Ok(Self::new())
+    }
+}
+
 impl Wire for Vec<u8> {
     fn put(&self, tag: u32, out: &mut Vec<u8>) {
         put_bytes(tag, self, out);
@@ -216,6 +231,9 @@ impl<T: Item> Wire for Vec<T> {
     }
     fn read(fields: &Fields<'_>, tag: u32) -> Result<Self, WireError> {
         fields.all(tag).map(T::from_raw).collect()
+    }
+    fn read_alone(fields: &Fields<'_>) -> Result<Self, WireError> {
+        Self::read(fields, fields.only_tag()?)
     }
 }
 

@@ -13,9 +13,11 @@ use super::queue::Queue;
 use super::{Answer, Decision, Many, Order, Request, Said};
 use crate::config::Config;
 use crate::error::LedgerError;
-use crate::journal::{Entry, Fingerprint};
+use crate::follow::{Followed, Report};
+use crate::history::{self, Lookup, Used};
+use crate::index::Memory;
+use crate::journal::{Fingerprint, Record};
 use crate::project::{Decided, Reached};
-use crate::store::read::{self, Lookup};
 
 /// Times a command is sent back to look its request id up, before the caller is asked to come again: each means that
 /// sixteen thousand commands went by during one look-up.
@@ -33,8 +35,12 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     /// How far the projections are.
     pub(crate) reached: Arc<Reached>,
+    /// The newest part of the index.
+    pub(crate) index: Memory,
     /// The writer's queue, while this process owns the shard.
     pub(crate) queue: watch::Sender<Option<Queue>>,
+    /// How far the journal's follower is, and what it found.
+    pub(crate) followed: Arc<Followed>,
 }
 
 impl Shared {
@@ -48,7 +54,8 @@ impl Shared {
     ) -> Self {
         let shard = config.program.id.0;
         let queue = watch::Sender::new(None);
-        Self { shard, db, clock, entropy, ids, config, reached: Arc::default(), queue }
+        let (reached, index, followed) = (Arc::default(), Memory::default(), Arc::default());
+        Self { shard, db, clock, entropy, ids, config, reached, index, queue, followed }
     }
 }
 
@@ -87,11 +94,10 @@ impl Handle {
     /// As [`submit`](Self::submit).
     pub(crate) async fn look_up(&self, mut order: Box<Order>) -> Result<Answer, LedgerError> {
         for _ in 0..LOOKUPS_MAX {
-            let unknown_up_to =
-                match read::request(&self.shared.db, self.shared.shard, order.command.request_id).await? {
-                    Lookup::NotUpTo(sequence) => sequence,
-                    Lookup::Used(used, row) => return repeated(&order, used.digest, used.ordinal, &row),
-                };
+            let unknown_up_to = match history::request(&self.shared, order.command.request_id).await? {
+                Lookup::NotUpTo(sequence) => sequence,
+                Lookup::Used(record, used) => return repeated(&order, *record, *used),
+            };
             order = match self.decide(order, Some(unknown_up_to)).await? {
                 Said::Answer(answer) => return Ok(answer),
                 Said::LookUp(order) => order,
@@ -145,6 +151,38 @@ impl Handle {
         self.projected(head.max(at_least)).await
     }
 
+    /// Waits until a signed checkpoint of the journal's Merkle log holds `size` positions.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotYet`] if none does by the call's deadline, [`LedgerError::NotOwner`] once another process owns
+    /// the shard, [`LedgerError::Damaged`] if the journal does not hold.
+    pub(crate) async fn signed(&self, size: i64) -> Result<(), LedgerError> {
+        tokio::select! {
+            biased;
+            signed = self.shared.followed.signed(size) => signed,
+            () = self.lost() => Err(LedgerError::NotOwner),
+        }
+    }
+
+    /// A look at the invariants by the journal's follower that is not older than a minute.
+    ///
+    /// # Errors
+    /// [`LedgerError::DeadlineExceeded`] if there is none by the call's deadline, [`LedgerError::NotOwner`] once another
+    /// process owns the shard.
+    pub(crate) async fn report(&self) -> Result<Option<Report>, LedgerError> {
+        tokio::select! {
+            biased;
+            () = self.lost() => Err(LedgerError::NotOwner),
+            report = self.shared.followed.report() => report,
+        }
+    }
+
+    /// Ends once this process does not own the shard, at once if it does not now.
+    async fn lost(&self) {
+        // The sender lives as long as self, so this cannot fail.
+        let _ = self.shared.queue.subscribe().wait_for(Option::is_none).await;
+    }
+
     /// Waits until the projections hold `position`.
     ///
     /// # Errors
@@ -169,24 +207,14 @@ async fn bounded<F: Future>(work: F) -> Result<F::Output, LedgerError> {
 }
 
 /// The first answer to a request id, read from the journal.
-fn repeated(
-    order: &Order,
-    digest: crate::journal::Hash,
-    ordinal: usize,
-    row: &crate::journal::Row,
-) -> Result<Answer, LedgerError> {
-    let mut entry = Entry::decode(&row.entry)?;
-    if ordinal >= entry.records.len() {
-        return Err(LedgerError::Damaged(format!("journal row {} has no command {ordinal}", row.sequence)));
-    }
-    let record = entry.records.swap_remove(ordinal);
+fn repeated(order: &Order, record: Record, used: Used) -> Result<Answer, LedgerError> {
     if let Some((body, names)) = &order.body
-        && body.digest != digest
+        && record.body.as_ref().map(|first| first.digest) != Some(body.digest)
     {
         return Err(reused(body, names, record.body.as_ref()));
     }
-    let position = row.first_position + i64::try_from(ordinal).unwrap_or(i64::MAX - row.first_position);
-    let known = Decided { position, time: row.time, command: record.command, outcome: record.outcome };
+    let Used { position, time } = used;
+    let known = Decided { position, time, command: record.command, outcome: record.outcome };
     Ok(Answer { known: Arc::new(known), repeated: true, now: Decision::default() })
 }
 

@@ -1,21 +1,25 @@
-//! From the database to a state in memory: the newest checkpoint, then the rest of the journal.
+//! From the database to a state in memory: the newest stored state, then the rest of the journal.
 
 use bursar_ledger_engine::Engine;
+use bursar_types::id::Uuid;
+use bursar_types::{RequestId, TypedId};
 use tokio::sync::mpsc;
 
 use super::filter::Filter;
 use super::handle::Shared;
 use super::queue::Queue;
-use super::shard::{Checkpoint, Shard};
+use super::shard::Shard;
 use super::{Request, owner};
 use crate::error::LedgerError;
-use crate::journal::{Head, whole};
+use crate::follow::state;
+use crate::index::{Block, BlockReader, Kind, request_key, transfer_key};
+use crate::journal::Head;
 use crate::project::Batch;
 use crate::store::projection::Progress;
-use crate::store::{checkpoint, journal, read};
+use crate::store::{index, journal};
 
-/// Request ids that are read at once.
-const IDS_PAGE: i64 = 10_000;
+/// Blocks that are read at once: some ten thousand request ids.
+const BLOCKS_PAGE: usize = 128;
 
 /// Loads the shard. Batches that the projections (at `progress`) do not have go to `projector`.
 pub(super) async fn load(
@@ -35,7 +39,7 @@ pub(super) async fn load(
         for row in &rows {
             let batch = shard.replay(shared.shard, &head, row)?;
             head = Head::after(row);
-            if row.sequence > progress.sequence {
+            if row.sequence > progress.complete() {
                 projector.send(batch).await.map_err(|_| owner::projector_gone())?;
             }
         }
@@ -52,43 +56,61 @@ pub(super) async fn load(
     Ok((shard, head))
 }
 
-/// The state to begin with: a checkpoint that the projections have reached, or nothing.
+/// The state to begin with: a stored one that the projections have reached, or nothing.
 async fn begin(shared: &Shared, progress: &Progress, filter: Filter) -> Result<(Shard, Head), LedgerError> {
-    if let Some((sequence, body)) = checkpoint::newest(&shared.db, shared.shard, progress.sequence).await?
+    if let Some((sequence, state)) = state::load(&shared.db, shared.shard, progress.complete()).await?
         && let Some(head) = journal::head_at(&shared.db, shared.shard, sequence).await?
     {
-        let restored = whole::<Checkpoint>(&body)
-            .map_err(LedgerError::from)
-            .and_then(|checkpoint| Shard::restore(checkpoint, &head, Filter::new(1)));
-        match restored {
-            Ok(mut shard) => {
-                shard.filter = filter;
-                return Ok((shard, head));
-            }
-            // The journal is the truth: a checkpoint that cannot be used costs time only.
-            Err(error) => {
-                tracing::error!(%error, sequence, "a checkpoint cannot be used; replaying from the start");
-            }
-        }
+        return Ok((Shard::restore(state, &head, filter), head));
     }
     Ok((Shard::new(Engine::new(), &Head::empty(), filter), Head::empty()))
 }
 
 /// Teaches the filter all request ids of the past. Those of the tail it learns by itself.
 pub(super) async fn teach(shared: &Shared, queue: &Queue) -> Result<(), LedgerError> {
-    let mut after = vec![0_u8; 16];
-    loop {
-        let ids = read::request_ids(&shared.db, shared.shard, &after, IDS_PAGE).await?;
-        let done = i64::try_from(ids.len()).is_ok_and(|count| count < IDS_PAGE);
-        if let Some(last) = ids.last() {
-            after = last.to_vec();
-        }
-        let ids = ids
-            .into_iter()
-            .map(|bytes| bursar_types::RequestId::from_uuid(bursar_types::id::Uuid::from_bytes(bytes)))
-            .collect();
-        if queue.send_patiently(Request::Learn(ids, done)).await.is_err() || done {
-            return Ok(());
+    let (db, shard) = (&shared.db, shared.shard);
+    let (from, until) = &(request_key(first_id()), transfer_key(TypedId::from_uuid(Uuid::nil())));
+    let runs = db.read(|tx| Box::pin(index::runs(tx, shard))).await?;
+    for run in runs {
+        let mut blocks = Vec::new();
+        blocks.extend(db.read(|tx| Box::pin(index::block_at(tx, shard, run.run, from))).await?);
+        let mut after = from.to_vec();
+        loop {
+            let beyond = after.as_slice();
+            let more = db.read(|tx| Box::pin(index::blocks_after(tx, shard, run.run, beyond, BLOCKS_PAGE)));
+            blocks.extend(more.await?);
+            let Some(last) = blocks.last() else { break };
+            after.clone_from(&last.first_key);
+            let ids = ids_of(blocks.drain(..))?;
+            if queue.send_patiently(Request::Learn(ids, false)).await.is_err() {
+                return Ok(());
+            }
+            if after.as_slice() >= until.as_slice() {
+                break;
+            }
         }
     }
+    // Nobody listens any more if the owner ends.
+    let _ = queue.send_patiently(Request::Learn(Vec::new(), true)).await;
+    Ok(())
+}
+
+fn first_id() -> RequestId {
+    RequestId::from_uuid(Uuid::nil())
+}
+
+/// The request ids in some blocks.
+fn ids_of(blocks: impl Iterator<Item = Block>) -> Result<Vec<RequestId>, LedgerError> {
+    let mut ids = Vec::new();
+    for block in blocks {
+        let mut reader = BlockReader::new(block.body);
+        while reader.advance()? {
+            if Kind::of(reader.key())? != Kind::Request {
+                break;
+            }
+            let id = reader.key()[1..].try_into().map_err(|_| LedgerError::Damaged("an index key".into()))?;
+            ids.push(RequestId::from_uuid(Uuid::from_bytes(id)));
+        }
+    }
+    Ok(ids)
 }

@@ -27,7 +27,7 @@ pub(crate) use many::{Group, Many, Tagged};
 #[cfg(test)]
 pub(crate) use owner::JournalStore;
 pub(crate) use owner::{SqlJournal, own};
-pub(crate) use shard::replay;
+pub(crate) use shard::{decode, redo, replay};
 
 /// A command on its way to the writer.
 #[derive(Clone, Debug)]

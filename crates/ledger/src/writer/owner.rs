@@ -16,16 +16,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::counts::Counts;
 use super::handle::Shared;
+use super::load;
 use super::queue::Queue;
 use super::run::Writer;
-use super::{load, shard};
 use crate::error::LedgerError;
+use crate::follow::{Follower, Seal};
 use crate::journal::Row;
+use crate::keep::Keeper;
 use crate::project::Projector;
 use crate::store::journal::Appended;
 use crate::store::lease::{self, Lease};
-use crate::store::{checkpoint, journal, projection};
-use crate::wire::Message as _;
+use crate::store::{journal, projection};
 
 /// Batches that may wait for the projector: bounds the memory, and how far the projections can lag.
 const PROJECTOR_QUEUE: usize = 256;
@@ -33,6 +34,9 @@ const PROJECTOR_QUEUE: usize = 256;
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), most: Duration::from_secs(2) };
 /// An incarnation that lived so long was a healthy one.
 const HEALTHY_AFTER: Duration = Duration::from_secs(10);
+/// Longest wait of a stop for the follower to reach the journal's end and store the state: less than the process has
+/// for its stop. Otherwise the next start replays the rest.
+const FOLLOW_MAX: Duration = Duration::from_secs(4);
 
 /// Where rows of the journal are appended: the database, or a test's unreliable copy of it.
 pub(crate) trait JournalStore: Send + Sync + fmt::Debug {
@@ -54,13 +58,18 @@ pub(super) fn projector_gone() -> LedgerError {
     LedgerError::Internal("the projector ended".into())
 }
 
-/// Owns the shard whenever the lease can be had, until `stop`.
-pub(crate) async fn own(shared: Arc<Shared>, store: Arc<dyn JournalStore>, stop: CancellationToken) {
+/// Owns the shard whenever the lease can be had, until `stop`. `seal` is for the follower's checkpoints.
+pub(crate) async fn own(
+    shared: Arc<Shared>,
+    store: Arc<dyn JournalStore>,
+    seal: Seal,
+    stop: CancellationToken,
+) {
     let owner = shared.ids.next_uuid().to_string();
     let mut failures = 0;
     while !stop.is_cancelled() {
         let began = Instant::now();
-        let outcome = once(&shared, &store, &owner, &stop).await;
+        let outcome = once(&shared, &store, &seal, &owner, &stop).await;
         shared.queue.send_replace(None);
         let wait = match outcome {
             Ok(true) => continue,
@@ -80,6 +89,7 @@ pub(crate) async fn own(shared: Arc<Shared>, store: Arc<dyn JournalStore>, stop:
 async fn once(
     shared: &Arc<Shared>,
     store: &Arc<dyn JournalStore>,
+    seal: &Seal,
     owner: &str,
     stop: &CancellationToken,
 ) -> Result<bool, LedgerError> {
@@ -94,8 +104,10 @@ async fn once(
     let (valid, valid_until) = watch::channel(asked + lifetime);
     let mut tasks = JoinSet::new();
     tasks.spawn(renew(Arc::clone(shared), lease, valid));
-    let worked = work(shared, store, lease, &mut tasks, valid_until, stop).await;
+    let worked = work(shared, store, seal, lease, &mut tasks, valid_until, stop).await;
     tasks.shutdown().await;
+    // Whoever owns the shard next brings the projections up to the journal.
+    shared.reached.catch_up_to(0);
     if worked.is_ok() {
         lease::release(&shared.db, shared.shard, lease.epoch).await?;
     }
@@ -106,6 +118,7 @@ async fn once(
 async fn work(
     shared: &Arc<Shared>,
     store: &Arc<dyn JournalStore>,
+    seal: &Seal,
     lease: Lease,
     tasks: &mut JoinSet<Result<(), LedgerError>>,
     valid_until: watch::Receiver<Instant>,
@@ -114,9 +127,13 @@ async fn work(
     // Read again under the lease: the owner before us may have written until then.
     let progress = projection::progress(&shared.db, shared.shard, "").await?;
     shared.reached.move_to(progress.sequence, progress.position, progress.event_position);
+    shared.index.reset();
+    shared.reached.catch_up_to(i64::MAX);
+    let keeper = Keeper::new(Arc::clone(shared), lease.epoch);
+    tasks.spawn(keeper.clone().write_runs());
+    tasks.spawn(keeper.clone().merge_runs());
     let (projector, batches) = mpsc::channel(PROJECTOR_QUEUE);
-    let projecting =
-        Projector::new(shared.db.clone(), shared.shard, &progress, batches, Arc::clone(&shared.reached));
+    let projecting = Projector::new(Arc::clone(shared), &progress, batches);
     let mut projecting_task = JoinSet::new();
     projecting_task.spawn(projecting.run());
     let began = Instant::now();
@@ -126,6 +143,7 @@ async fn work(
         ended = tasks.join_next() => return Err(ended_early(ended)),
         ended = projecting_task.join_next() => return Err(ended_early(ended)),
     };
+    shared.reached.catch_up_to(head.sequence);
     tracing::info!(
         position = head.position,
         sequence = head.sequence,
@@ -143,29 +161,21 @@ async fn work(
             std::future::pending().await
         });
     }
-    let (checkpoints, states) = mpsc::channel(1);
-    tasks.spawn(keep_all(Arc::clone(shared), states));
-    let mut writer = Writer {
-        shared,
-        store: &**store,
-        epoch: lease.epoch,
-        shard,
-        head,
-        projector,
-        valid_until,
-        checkpoints,
-        checkpointed: head.position,
-        waiting,
-        counts: Counts::default(),
-    };
+    let (last, ending) = watch::channel(None);
+    let mut following = JoinSet::new();
+    following.spawn(Follower::new(Arc::clone(shared), seal.clone(), lease.epoch, ending).run());
+    let counts = Counts::default();
+    let epoch = lease.epoch;
+    let mut writer =
+        Writer { shared, store: &**store, epoch, shard, head, projector, valid_until, waiting, counts };
     shared.queue.send_replace(Some(sender));
     tokio::select! {
         done = writer.run(queue, stop) => done?,
         ended = tasks.join_next() => return Err(ended_early(ended)),
         ended = projecting_task.join_next() => return Err(ended_early(ended)),
+        ended = following.join_next() => return Err(ended_early(ended)),
     }
     shared.queue.send_replace(None);
-    let state = writer.shard.checkpoint();
     let sequence = writer.head.sequence;
     // Dropping the writer ends the projector's channel; it writes what it has and ends.
     drop(writer);
@@ -173,29 +183,18 @@ async fn work(
         Some(Ok(done)) => done?,
         ended => return Err(ended_early(ended)),
     }
-    keep(shared, sequence, &state).await
-}
-
-/// Stores states as they come. One that cannot be stored costs the next start time, nothing else.
-async fn keep_all(
-    shared: Arc<Shared>,
-    mut states: mpsc::Receiver<(i64, Box<shard::Checkpoint>)>,
-) -> Result<(), LedgerError> {
-    while let Some((sequence, state)) = states.recv().await {
-        if let Err(error) = keep(&shared, sequence, &state).await {
-            tracing::warn!(%error, sequence, "a checkpoint could not be stored");
+    // What is left in memory, so that the next start need not gather it again.
+    tasks.shutdown().await;
+    keeper.write_run().await?;
+    last.send_replace(Some(sequence));
+    match tokio::time::timeout(FOLLOW_MAX, following.join_next()).await {
+        Ok(Some(Ok(done))) => done,
+        Ok(ended) => Err(ended_early(ended)),
+        Err(_) => {
+            tracing::info!("the follower has not reached the journal's end: the next start replays the rest");
+            Ok(())
         }
     }
-    std::future::pending().await
-}
-
-/// Stores a state to begin from next time.
-async fn keep(shared: &Shared, sequence: i64, state: &shard::Checkpoint) -> Result<(), LedgerError> {
-    if sequence > 0 {
-        checkpoint::store(&shared.db, shared.shard, sequence, &state.to_bytes()).await?;
-        tracing::info!(sequence, "checkpoint stored");
-    }
-    Ok(())
 }
 
 fn ended_early(ended: Option<Result<Result<(), LedgerError>, tokio::task::JoinError>>) -> LedgerError {

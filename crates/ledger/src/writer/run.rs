@@ -17,7 +17,7 @@ use super::handle::Shared;
 use super::many::{Many, Owed};
 use super::owner::{JournalStore, projector_gone};
 use super::queue::Waiting;
-use super::shard::{Checkpoint, Open, Shard, Verdict};
+use super::shard::{Open, Shard, Verdict};
 use super::{Answer, Order, Read, Release, Request, Said};
 use crate::error::LedgerError;
 use crate::journal::Head;
@@ -46,8 +46,6 @@ struct InFlight<'a> {
     head: Head,
     batch: Batch,
     waiters: Vec<Waiter>,
-    /// The state after it, if it is time for a checkpoint.
-    state: Option<Box<Checkpoint>>,
     since: Instant,
 }
 
@@ -62,10 +60,6 @@ pub(super) struct Writer<'a> {
     pub(super) projector: mpsc::Sender<Batch>,
     /// Until when the lease certainly holds: reads are not answered beyond it.
     pub(super) valid_until: watch::Receiver<Instant>,
-    /// Where states go that are to be stored, with the row they are of.
-    pub(super) checkpoints: mpsc::Sender<(i64, Box<Checkpoint>)>,
-    /// Position of the last checkpoint.
-    pub(super) checkpointed: i64,
     /// What waits in the queue.
     pub(super) waiting: Arc<Waiting>,
     pub(super) counts: Counts,
@@ -275,21 +269,8 @@ impl<'a> Writer<'a> {
         let head = Head::after(&row);
         let batch = Batch { sequence: row.sequence, time, steps };
         self.shard.sequence = row.sequence + 1;
-        let state = self.due_checkpoint(&head);
         let append = self.store.append(self.shared.shard, row);
-        Some(InFlight { append, head, batch, waiters, state, since: Instant::now() })
-    }
-
-    /// The state as of `head`, if enough has happened since the last checkpoint. Nothing after `head` is decided yet.
-    fn due_checkpoint(&mut self, head: &Head) -> Option<Box<Checkpoint>> {
-        let every = self.shared.config.writer.checkpoint_commands;
-        let due = head.position.saturating_sub(self.checkpointed) >= every;
-        // If the last one is still being stored, the next batch is as good.
-        if !due || self.checkpoints.capacity() == 0 {
-            return None;
-        }
-        self.checkpointed = head.position;
-        Some(Box::new(self.shard.checkpoint()))
+        Some(InFlight { append, head, batch, waiters, since: Instant::now() })
     }
 
     async fn settle(
@@ -304,10 +285,6 @@ impl<'a> Writer<'a> {
         metrics::histogram!("bursar_ledger_append_seconds").record(done.since.elapsed().as_secs_f64());
         self.head = done.head;
         self.acknowledge(done.waiters);
-        if let Some(state) = done.state {
-            // There is room, or none would have been made.
-            let _ = self.checkpoints.try_send((self.head.sequence, state));
-        }
         metrics::gauge!("bursar_ledger_journal_head_position").set(self.head.position as f64);
         let lag = self.head.position.saturating_sub(self.shared.reached.position());
         metrics::gauge!("bursar_ledger_projection_lag").set(lag as f64);

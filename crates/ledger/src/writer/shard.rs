@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bursar_ledger_engine::{
-    Action, Applied, Day, Effect, Engine, Hold, Outcome, Reference, Snapshot, Transferred,
-};
+use bursar_ledger_engine::{Action, Applied, Day, Effect, Engine, Hold, Outcome, Reference, Transferred};
 use bursar_types::id::ProgramId;
 use bursar_types::{RequestId, Timestamp};
 
@@ -13,28 +11,9 @@ use super::filter::Filter;
 use super::recent::{Recent, RecentUse};
 use super::{Answer, Decision, Order};
 use crate::error::LedgerError;
+use crate::follow::state::{ProofUse, State};
 use crate::journal::{Entry, EntryWriter, Head, Record, Row, UsedProof};
 use crate::project::{Batch, Decided, PaymentRecord, Step};
-use crate::wire::message;
-
-/// A proof that was used, and by which request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ProofUse {
-    proof: UsedProof,
-    request_id: RequestId,
-}
-
-/// Everything a start needs to go on from a row of the journal.
-#[derive(Debug)]
-pub(super) struct Checkpoint {
-    pub(super) state: Snapshot,
-    pub(super) proofs: Vec<ProofUse>,
-}
-
-message! {
-    ProofUse { 1 proof, 2 request_id }
-    Checkpoint { 1 state, 2 proofs }
-}
 
 /// A batch that is being collected: decided in memory, not yet durable.
 #[derive(Debug)]
@@ -91,19 +70,10 @@ impl Shard {
         }
     }
 
-    pub(super) fn restore(checkpoint: Checkpoint, head: &Head, filter: Filter) -> Result<Self, LedgerError> {
-        let engine =
-            Engine::restore(checkpoint.state).map_err(|error| LedgerError::Damaged(error.to_string()))?;
-        let mut shard = Self::new(engine, head, filter);
-        let proofs = checkpoint.proofs.into_iter();
-        shard.proofs = proofs.map(|used| (used.proof.id.clone(), used)).collect();
-        Ok(shard)
-    }
-
-    pub(super) fn checkpoint(&self) -> Checkpoint {
-        let mut proofs: Vec<_> = self.proofs.values().cloned().collect();
-        proofs.sort_by(|a, b| a.proof.id.cmp(&b.proof.id));
-        Checkpoint { state: self.engine.snapshot(), proofs }
+    pub(super) fn restore(state: State, head: &Head, filter: Filter) -> Self {
+        let mut shard = Self::new(state.engine, head, filter);
+        shard.proofs = state.proofs.into_iter().map(|used| (used.id().clone(), used)).collect();
+        shard
     }
 
     /// Decides a command as part of `open`; `now` is the moment of the batch if this is its first.
@@ -130,7 +100,7 @@ impl Shard {
             return Ok(Verdict::LookUp(order));
         }
         if let Some(proof) = &order.proof
-            && self.proofs.get(&proof.id).is_some_and(|used| used.request_id != id)
+            && self.proofs.get(&proof.id).is_some_and(|used| used.forbids(id))
         {
             return Err(LedgerError::Proof("it was used before"));
         }
@@ -168,8 +138,8 @@ impl Shard {
         let record = Record { command, outcome, body, proof };
         open.entry.push(&record);
         let now = Decision { payment: self.payment_after(&record), hold, value_date: value_date(&effects) };
-        let request = record.body.as_ref().map(|body| (id, body.digest));
-        open.steps.push(Step { position: self.position, request, effects });
+        let request = record.body.as_ref().map(|_| id);
+        open.steps.push(Step::new(self.position, request, &record.outcome, effects));
         let Record { command, outcome, body, .. } = record;
         let known = Arc::new(Decided { position: self.position, time: open.time, command, outcome });
         if body.is_some() {
@@ -202,13 +172,13 @@ impl Shard {
     }
 
     fn note_proof(&mut self, proof: UsedProof, request_id: RequestId) {
-        self.proofs.insert(proof.id.clone(), ProofUse { proof, request_id });
+        self.proofs.insert(proof.id.clone(), ProofUse::new(proof, request_id));
     }
 
     /// Forgets proofs that nobody can use any more.
     pub(super) fn forget_proofs(&mut self) {
         let now = self.time;
-        self.proofs.retain(|_, used| used.proof.until >= now);
+        self.proofs.retain(|_, used| used.until() >= now);
     }
 
     /// Applies a row of the journal again, and makes sure that the same comes of it.
@@ -242,22 +212,37 @@ impl Shard {
 
 /// Decides the commands of a row again: their effects, if each has the outcome that the journal holds.
 pub(crate) fn replay(engine: &mut Engine, row: &Row) -> Result<(Entry, Batch), LedgerError> {
-    let damaged = |what: String| LedgerError::Damaged(format!("journal row {}: {what}", row.sequence));
-    let entry = Entry::decode(&row.entry).map_err(|error| damaged(error.to_string()))?;
+    let entry = decode(row)?;
+    let batch = redo(engine, row, &entry)?;
+    Ok((entry, batch))
+}
+
+fn damaged(row: &Row, what: impl std::fmt::Display) -> LedgerError {
+    LedgerError::Damaged(format!("journal row {}: {what}", row.sequence))
+}
+
+/// The commands of a row.
+pub(crate) fn decode(row: &Row) -> Result<Entry, LedgerError> {
+    let entry = Entry::decode(&row.entry).map_err(|error| damaged(row, error))?;
     if i64::try_from(entry.records.len()).ok() != Some(row.count) {
-        return Err(damaged(format!("holds {} commands, not {}", entry.records.len(), row.count)));
+        return Err(damaged(row, format_args!("holds {} commands, not {}", entry.records.len(), row.count)));
     }
+    Ok(entry)
+}
+
+/// Decides the commands `entry` of a row again.
+pub(crate) fn redo(engine: &mut Engine, row: &Row, entry: &Entry) -> Result<Batch, LedgerError> {
     let mut steps = Vec::with_capacity(entry.records.len());
     for (position, record) in (row.first_position..).zip(&entry.records) {
         let Applied { outcome, effects } = engine.apply(row.time, &record.command);
         if !agrees(&outcome, &record.outcome) {
-            return Err(damaged(format!("position {position} is now decided otherwise than it was")));
+            let what = format_args!("position {position} is now decided otherwise than it was");
+            return Err(damaged(row, what));
         }
-        let request = record.body.as_ref().map(|body| (record.command.request_id, body.digest));
-        steps.push(Step { position, request, effects });
+        let request = record.body.as_ref().map(|_| record.command.request_id);
+        steps.push(Step::new(position, request, &outcome, effects));
     }
-    let batch = Batch { sequence: row.sequence, time: row.time, steps };
-    Ok((entry, batch))
+    Ok(Batch { sequence: row.sequence, time: row.time, steps })
 }
 
 /// Whether a replay comes to what the journal holds. The first release wrote neither how a hold stood nor what became of

@@ -30,7 +30,7 @@ pub use error::{ConstraintKind, DbError};
 pub use options::DbOptions;
 /// Asserts that a dynamic statement is put together of constants only.
 pub use sqlx::AssertSqlSafe;
-pub use transact::Isolation;
+pub use transact::{Durability, Isolation};
 pub use tx::{Dialect, Query, Tx};
 pub use value::{Bind, Column, Row};
 

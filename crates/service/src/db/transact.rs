@@ -35,22 +35,42 @@ pub enum Isolation {
     ReadCommitted,
 }
 
+/// When a committed transaction is on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Before the commit is answered. The default.
+    Immediate,
+    /// At the latest with the next [`Immediate`](Self::Immediate) one, of whatever connection; until then a loss of
+    /// power, or the end of PostgreSQL's server, may take it back. It is never half there, and nothing after it is there without it. For
+    /// what is made again from something durable.
+    Deferred,
+}
+
 /// How a consistent view of PostgreSQL begins.
 const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 impl Isolation {
-    fn begin(self) -> &'static str {
-        match self {
-            Self::Serializable => "BEGIN ISOLATION LEVEL SERIALIZABLE",
-            Self::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ",
-            Self::ReadCommitted => "BEGIN ISOLATION LEVEL READ COMMITTED",
+    fn begin(self, durability: Durability) -> &'static str {
+        match (self, durability) {
+            (Self::Serializable, Durability::Immediate) => "BEGIN ISOLATION LEVEL SERIALIZABLE",
+            (Self::Snapshot, Durability::Immediate) => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+            (Self::ReadCommitted, Durability::Immediate) => "BEGIN ISOLATION LEVEL READ COMMITTED",
+            (Self::Serializable, Durability::Deferred) => {
+                "BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL synchronous_commit = off"
+            }
+            (Self::Snapshot, Durability::Deferred) => {
+                "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL synchronous_commit = off"
+            }
+            (Self::ReadCommitted, Durability::Deferred) => {
+                "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off"
+            }
         }
     }
 }
 
 #[derive(Clone, Copy)]
 enum Mode {
-    Write(Isolation),
+    Write(Isolation, Durability),
     Read,
 }
 
@@ -74,7 +94,7 @@ impl Db {
         T: Send,
         E: From<DbError> + Send,
     {
-        self.transact(Mode::Write(Isolation::Serializable), work).await
+        self.transact(Mode::Write(Isolation::Serializable, Durability::Immediate), work).await
     }
 
     /// As [`write`](Self::write), kept apart from others as far as `isolation` says.
@@ -88,7 +108,26 @@ impl Db {
         T: Send,
         E: From<DbError> + Send,
     {
-        self.transact(Mode::Write(isolation), work).await
+        self.write_as(isolation, Durability::Immediate, work).await
+    }
+
+    /// As [`write_at`](Self::write_at), on the disk when `durability` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub async fn write_as<'env, T, E, F>(
+        &self,
+        isolation: Isolation,
+        durability: Durability,
+        work: F,
+    ) -> Result<T, E>
+    where
+        F: for<'t> FnMut(&'t mut Tx<'env>) -> BoxFuture<'t, Result<T, E>> + Send,
+        T: Send,
+        E: From<DbError> + Send,
+    {
+        self.transact(Mode::Write(isolation, durability), work).await
     }
 
     /// Runs `work` on one consistent view of the data; it cannot change anything.
@@ -171,10 +210,12 @@ impl Db {
 
     async fn start(&self, mode: Mode) -> Result<Connection, sqlx::Error> {
         match (&*self.pools, mode) {
-            (Pools::Postgres(pool), Mode::Write(isolation)) => begin_postgres(pool, isolation.begin()).await,
+            (Pools::Postgres(pool), Mode::Write(isolation, durability)) => {
+                begin_postgres(pool, isolation.begin(durability)).await
+            }
             (Pools::Postgres(pool), Mode::Read) => begin_postgres(pool, READ).await,
-            (Pools::Sqlite { writer, .. }, Mode::Write(_)) => {
-                writer.begin_with("BEGIN IMMEDIATE").await.map(Connection::Sqlite)
+            (Pools::Sqlite { writer, .. }, Mode::Write(_, durability)) => {
+                writer.begin_with(begin_sqlite(durability)).await.map(Connection::Sqlite)
             }
             (Pools::Sqlite { readers, .. }, Mode::Read) => {
                 readers.begin_with("BEGIN DEFERRED").await.map(Connection::Sqlite)
@@ -183,7 +224,7 @@ impl Db {
     }
 
     async fn finish(&self, mode: Mode, mut tx: Tx<'_>) -> Result<(), (DbError, Retry)> {
-        if let Mode::Write(_) = mode {
+        if let Mode::Write(..) = mode {
             crate::events::flush(&mut tx).await.map_err(|error| {
                 let retry = tx.doomed.as_ref().map_or(Retry::No, |(_, retry)| *retry);
                 (error, retry)
@@ -207,6 +248,15 @@ impl Db {
             hook();
         }
         Ok(())
+    }
+}
+
+/// How a writing transaction of SQLite begins. In WAL mode a commit under NORMAL is not synced, and the next one under
+/// FULL syncs all before it; there is one writing connection, so each transaction says which it wants.
+fn begin_sqlite(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Immediate => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+        Durability::Deferred => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
     }
 }
 

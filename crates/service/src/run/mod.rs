@@ -65,8 +65,8 @@ impl std::fmt::Debug for Parts {
 }
 
 impl Parts {
-    /// The gRPC services: `Routes::new(FooServer::new(foo)).add_service(…)`. Health, reflection and the event
-    /// service are added by the chassis.
+    /// The gRPC services: `Routes::new(FooServer::new(foo)).add_service(…)`. Health, reflection, the event
+    /// service and the probe are added by the chassis.
     pub fn new(routes: Routes) -> Self {
         Self { routes, event_source: None }
     }

@@ -16,7 +16,7 @@ use super::{Chassis, Parts, Sources, Spec, StartError};
 use crate::config::{CommonConfig, DatabaseConfig, Loaded};
 use crate::db::{Db, DbOptions};
 use crate::events::{EventLog, EventServer};
-use crate::server::{self, Shared};
+use crate::server::{self, Probe, Shared};
 use crate::supervisor::Supervisor;
 use crate::telemetry::admin::{self, Readiness};
 use crate::telemetry::metrics as names;
@@ -201,6 +201,7 @@ fn mount(chassis: &Chassis, parts: Parts, health: &Health) -> Result<Routes, Sta
     Ok(parts
         .routes
         .add_service(events.into_service())
+        .add_service(Probe.into_service())
         .add_service(tonic_health::pb::health_server::HealthServer::new(
             tonic_health::server::HealthService::from_health_reporter(health.reporter.clone()),
         ))
@@ -209,6 +210,9 @@ fn mount(chassis: &Chassis, parts: Parts, health: &Health) -> Result<Routes, Sta
         .prepare())
 }
 
+/// Packages of the contract that every process serves.
+const EVERYWHERE: [&str; 2] = ["event", "probe"];
+
 /// The services of the contract that `identity` serves.
 fn services_of(identity: Identity) -> impl Iterator<Item = &'static str> {
     let mut services: Vec<&str> = access::METHODS
@@ -216,7 +220,7 @@ fn services_of(identity: Identity) -> impl Iterator<Item = &'static str> {
         .map(|method| method.service)
         .filter(|service| {
             let package = service.strip_prefix("bursar.").and_then(|rest| rest.split('.').next());
-            package == Some(identity.name()) || package == Some("event")
+            package.is_some_and(|package| package == identity.name() || EVERYWHERE.contains(&package))
         })
         .collect();
     services.dedup();

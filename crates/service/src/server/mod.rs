@@ -5,6 +5,7 @@
 
 mod body;
 mod policy;
+mod probe;
 mod refusal;
 mod stack;
 
@@ -31,6 +32,8 @@ use crate::run::Chassis;
 use crate::telemetry::metrics as names;
 use crate::tls::{Name, Tls};
 use crate::token::TokenVerifier;
+
+pub(crate) use probe::Probe;
 
 /// Longest handshake; a peer on a healthy network needs milliseconds.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);

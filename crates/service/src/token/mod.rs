@@ -1,5 +1,5 @@
-//! Signed statements that anyone on the platform checks offline: customers' access tokens (by identity) and card
-//! proofs (by the vault).
+//! Signed statements that anyone on the platform checks offline: customers' access tokens (by identity), card proofs
+//! (by the vault), and checkpoints of the journal (by the ledger).
 //!
 //! The form is a compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037) and the signing certificate in `x5c`. That
 //! certificate stands under the platform's authority and names `spiffe://bursar/<service>/signing`, so a verifier
@@ -8,10 +8,12 @@
 mod customer;
 mod jws;
 mod signer;
+mod statement;
 mod verifier;
 
 pub use customer::CUSTOMER_AUDIENCE;
 pub use signer::{Grant, TokenSigner};
+pub use statement::Trust;
 pub use verifier::{TokenVerifier, Verified};
 
 /// Longest token, in bytes. A certificate takes some 700 of them.

@@ -54,7 +54,7 @@ struct Cache {
 
 /// A certificate whose chain was checked.
 #[derive(Clone, Debug)]
-struct Signer {
+pub(super) struct Signer {
     name: Name,
     key: Vec<u8>,
     not_before: i64,
@@ -63,13 +63,28 @@ struct Signer {
 
 /// The registered claims (RFC 7519 §4.1) around the signer's own.
 #[derive(Deserialize)]
-struct Envelope<C> {
+pub(super) struct Envelope<C> {
     aud: String,
-    exp: i64,
-    nbf: i64,
-    iat: i64,
+    pub(super) exp: i64,
+    pub(super) nbf: i64,
+    pub(super) iat: i64,
     #[serde(flatten)]
     claims: C,
+}
+
+impl<C: DeserializeOwned> Envelope<C> {
+    /// What the payload says; whether it is to be believed is another matter.
+    pub(super) fn read(parts: &jws::Parts<'_>) -> Result<Self, TokenError> {
+        serde_json::from_slice(&parts.payload).map_err(|_| TokenError::Malformed("not the claims wanted"))
+    }
+
+    pub(super) fn for_audience(self, audience: &str) -> Result<Verified<C>, TokenError> {
+        if self.aud != audience {
+            return Err(TokenError::Audience);
+        }
+        let moment = |seconds: i64| Timestamp::from_micros(seconds.saturating_mul(1_000_000));
+        Ok(Verified { claims: self.claims, issued_at: moment(self.iat), expires_at: moment(self.exp) })
+    }
 }
 
 impl TokenVerifier {
@@ -91,31 +106,17 @@ impl TokenVerifier {
         now: Timestamp,
     ) -> Result<Verified<C>, TokenError> {
         let parts = jws::split(token)?;
-        let signer = self.signer(&parts.certificate)?;
-        let wanted = Name::Signer(expected);
-        if signer.name != wanted {
-            return Err(TokenError::Signer { expected: wanted.to_string(), found: signer.name.to_string() });
-        }
-        UnparsedPublicKey::new(&ED25519, &signer.key)
-            .verify(parts.signed, &parts.signature)
-            .map_err(|_| TokenError::Signature)?;
-        let envelope: Envelope<C> = serde_json::from_slice(&parts.payload)
-            .map_err(|_| TokenError::Malformed("not the claims wanted"))?;
-        if envelope.aud != audience {
-            return Err(TokenError::Audience);
-        }
-        if now.as_seconds() >= envelope.exp {
+        self.signer(&parts.certificate)?.signed(&parts, expected)?;
+        let envelope = Envelope::<C>::read(&parts)?;
+        let (expires, begins) = (envelope.exp, envelope.nbf.max(envelope.iat));
+        let verified = envelope.for_audience(audience)?;
+        if now.as_seconds() >= expires {
             return Err(TokenError::Expired);
         }
-        if now.plus(SKEW_MAX).as_seconds() < envelope.nbf.max(envelope.iat) {
+        if now.plus(SKEW_MAX).as_seconds() < begins {
             return Err(TokenError::NotYet);
         }
-        let moment = |seconds: i64| Timestamp::from_micros(seconds.saturating_mul(1_000_000));
-        Ok(Verified {
-            claims: envelope.claims,
-            issued_at: moment(envelope.iat),
-            expires_at: moment(envelope.exp),
-        })
+        Ok(verified)
     }
 
     /// The signer a certificate names, after its chain was checked: once per certificate and authority.
@@ -144,7 +145,19 @@ impl TokenVerifier {
 }
 
 impl Signer {
-    fn check(
+    /// Whether this is `expected`, and signed `parts`.
+    pub(super) fn signed(&self, parts: &jws::Parts<'_>, expected: Identity) -> Result<(), TokenError> {
+        let wanted = Name::Signer(expected);
+        if self.name != wanted {
+            return Err(TokenError::Signer { expected: wanted.to_string(), found: self.name.to_string() });
+        }
+        UnparsedPublicKey::new(&ED25519, &self.key)
+            .verify(parts.signed, &parts.signature)
+            .map_err(|_| TokenError::Signature)
+    }
+
+    /// The signer that a certificate names, if it was good at `now` (seconds since the epoch).
+    pub(super) fn check(
         certificate: &[u8],
         authority: &[CertificateDer<'static>],
         now: i64,

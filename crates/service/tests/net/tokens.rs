@@ -1,13 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bursar_service::cert::{LEAF_LIFETIME, SigningFiles};
+use bursar_service::cert::{Authority, LEAF_LIFETIME, SigningFiles};
 use bursar_service::client::with_token;
 use bursar_service::tls::Tls;
-use bursar_service::token::{Grant, TokenError, TokenSigner, TokenVerifier};
+use bursar_service::token::{Grant, TokenError, TokenSigner, TokenVerifier, Trust};
 use bursar_service::{CustomerClaims, Identity};
 use bursar_types::id::{CustomerId, SessionId};
-use bursar_types::{Clock as _, ManualClock, Reason, SystemClock, Timestamp, TypedId as _};
+use bursar_types::{Clock, ManualClock, Reason, SystemClock, Timestamp, TypedId as _};
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use tonic::{Code, Request};
@@ -250,4 +250,58 @@ async fn an_exempt_caller_may_leave_the_token_out_but_not_send_a_bad_one() {
     let backend = place.channel(&ledger, Identity::Backend);
     assert_eq!(reason(&call(&backend, GET_ACCOUNT, "principal").await.unwrap_err()), Reason::TokenMissing);
     ledger.stop().await;
+}
+
+#[test]
+fn a_statement_holds_for_ever_and_lets_nobody_in() {
+    let clock = Arc::new(ManualClock::at(SystemClock.now().minus(400 * 24 * HOUR)));
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::open(folder.path(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+    let files = authority.signing(Identity::Ledger).unwrap();
+    let (signer, signed_at) = (load(&files), clock.now());
+    let statement = signer.state("checkpoint", signed_at, &proof()).unwrap();
+    let token = signer.sign(&grant(signed_at), &proof()).unwrap();
+
+    // More than a year later the certificate's week is long over.
+    let trust = Trust::load(&authority.ca()).unwrap();
+    let check = |statement: &str| trust.verify::<Proof>(statement, Identity::Ledger, "checkpoint");
+    let verified = check(&statement).unwrap();
+    assert_eq!((verified.claims, verified.issued_at.as_seconds()), (proof(), signed_at.as_seconds()));
+    assert_eq!(
+        trust.verify::<Proof>(&statement, Identity::Vault, "checkpoint").unwrap_err(),
+        TokenError::Signer {
+            expected: "spiffe://bursar/vault/signing".into(),
+            found: "spiffe://bursar/ledger/signing".into()
+        }
+    );
+    assert_eq!(trust.verify::<Proof>(&statement, Identity::Ledger, "x"), Err(TokenError::Audience));
+    assert_eq!(check(&token), Err(TokenError::Malformed("a token, not a statement")));
+
+    // Signed for a moment at which the certificate was not good.
+    for at in [signed_at.minus(HOUR), signed_at.plus(LEAF_LIFETIME).plus(HOUR)] {
+        let statement = signer.state("checkpoint", at, &proof()).unwrap();
+        assert!(matches!(check(&statement), Err(TokenError::Certificate(_))));
+    }
+
+    // Under another authority it is nothing, and to no service is it a token, not even at its own moment.
+    let place = Place::new();
+    let foreign = Trust::load(&place.authority.ca()).unwrap();
+    assert_eq!(
+        foreign.verify::<Proof>(&statement, Identity::Ledger, "checkpoint"),
+        Err(TokenError::Certificate("not under the platform's authority"))
+    );
+    let now = SystemClock.now();
+    let fresh = self::signer(&place, Identity::Ledger).state("checkpoint", now, &proof()).unwrap();
+    assert_eq!(
+        verifier(&place).verify::<Proof>(&fresh, Identity::Ledger, "checkpoint", now),
+        Err(TokenError::Expired)
+    );
+
+    for index in 0..statement.len() {
+        for bit in 0..7 {
+            let mut changed = statement.clone().into_bytes();
+            changed[index] ^= 1 << bit;
+            assert!(check(&String::from_utf8(changed).unwrap()).is_err(), "bit {bit} of byte {index}");
+        }
+    }
 }

@@ -60,6 +60,25 @@ impl Postgres {
         Self::of(server::exclusive(Durability::Durable), Durability::Durable)
     }
 
+    /// A server of the caller's own to measure on: as durable as in production, and with room for what is measured.
+    /// Ends with the value.
+    ///
+    /// # Panics
+    ///
+    /// As [`private`](Self::private).
+    pub fn for_measuring() -> Self {
+        Self::of(server::exclusive(Durability::Roomy), Durability::Roomy)
+    }
+
+    /// Waits until it takes connections.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    pub async fn ready(&self) {
+        let _ = self.connect().await.close().await;
+    }
+
     fn of(server: Result<Server, String>, durability: Durability) -> Self {
         let server = server.unwrap_or_else(|error| panic!("\n{error}\n"));
         let databases = AtomicU32::new(0);

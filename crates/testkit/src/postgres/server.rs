@@ -35,6 +35,8 @@ pub(super) enum Durability {
     Fast,
     /// As in production.
     Durable,
+    /// As in production, with the memory of a small server there.
+    Roomy,
 }
 
 /// A server that runs at least as long as this value lives.
@@ -204,12 +206,15 @@ fn settings(dir: &Path, port: u16, durability: Durability) -> Vec<String> {
         "listen_addresses=127.0.0.1".into(),
         // Test processes run side by side, each with several pools.
         "max_connections=300".into(),
-        "shared_buffers=64MB".into(),
-        "max_wal_size=2GB".into(),
     ];
-    if durability == Durability::Fast {
-        settings.extend(["fsync=off".into(), "full_page_writes=off".into()]);
+    match durability {
+        Durability::Fast => settings.extend(["fsync=off".into(), "full_page_writes=off".into()]),
+        // Said, though they are the defaults: what is measured depends on them.
+        Durability::Roomy => settings.extend(["fsync=on".into(), "synchronous_commit=on".into()]),
+        Durability::Durable => {}
     }
+    let (buffers, log) = if durability == Durability::Roomy { ("1GB", "8GB") } else { ("64MB", "2GB") };
+    settings.extend([format!("shared_buffers={buffers}"), format!("max_wal_size={log}")]);
     settings.into_iter().flat_map(|setting| ["-c".into(), setting]).collect()
 }
 

@@ -107,7 +107,7 @@ pub(super) async fn play(
     let payments = money::history(report, &callers, &customer, &card.id).await?;
     customer.notifications(report, &callers).await?;
     customer::english_friend(report, &callers).await?;
-    let posted = check_books(report, &callers, &customer, &account.account_id).await?;
+    let posted = check_books(report, &callers, endpoints, &customer, &account.account_id).await?;
 
     remembered.runs.push(Run {
         customer_id: customer.id.clone(),
@@ -141,6 +141,7 @@ async fn earlier_runs(callers: &Callers, memory: &Memory) -> Result<String, Stri
 async fn check_books(
     report: &mut Report,
     callers: &Callers,
+    endpoints: &Endpoints,
     customer: &Customer,
     account_id: &str,
 ) -> Result<i64, String> {
@@ -180,5 +181,9 @@ async fn check_books(
     let position =
         books::verify(callers, |at, of| report.progress(&format!("replayed {at} of {of}"))).await?;
     report.held(&format!("journal verified up to position {position}: hashes, outcomes, projections"));
+
+    report.begin("receipt", "checking a receipt offline");
+    let told = books::receipt(callers, &endpoints.tls.ca, account_id).await?;
+    report.held(&told);
     Ok(account.posted)
 }

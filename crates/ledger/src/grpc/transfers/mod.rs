@@ -16,18 +16,19 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Api, Caller, twin};
 use crate::error::LedgerError;
-use crate::project::{HoldRecord, TransferRecord, public};
-use crate::store::{projection, read, reversal};
+use crate::history::{self, TransferRecord};
+use crate::project::{HoldRecord, public};
+use crate::store::projection;
 use crate::writer::{Answer, Order};
 
 pub(super) use orders::optional_amount;
 use stream::Transfers;
 use told::Facts;
 
-/// What the projections hold under a transfer's id.
+/// What is known under a transfer's id.
 enum Stored {
-    /// A posted transfer, and which one reversed it.
-    Posted(TransferRecord, Option<TransferId>),
+    /// A posted transfer.
+    Posted(TransferRecord),
     /// A hold.
     Hold(HoldRecord),
 }
@@ -117,17 +118,17 @@ impl TransferService for Api {
         self.0.handle.settled(0).await.or_status()?;
         let stored = self.stored(id).await.or_status()?;
         let transfer = match stored.ok_or(LedgerError::NotFound("transfer")).or_status()? {
-            Stored::Posted(record, reversed_by) => public::transfer(&record, reversed_by),
-            Stored::Hold(record) => public::hold(&record),
+            Stored::Posted(record) => self.told(vec![record]).await.or_status()?.pop(),
+            Stored::Hold(record) => Some(public::hold(&record)),
         };
-        Ok(Response::new(proto::GetTransferResponse { transfer: Some(transfer) }))
+        Ok(Response::new(proto::GetTransferResponse { transfer }))
     }
 
     async fn list_transfers(
         &self,
-        _request: Request<proto::ListTransfersRequest>,
+        request: Request<proto::ListTransfersRequest>,
     ) -> Result<Response<proto::ListTransfersResponse>, Status> {
-        Err(Status::unimplemented("ListTransfers"))
+        self.transfers_page(request.into_inner()).await.map(Response::new)
     }
 }
 
@@ -154,20 +155,14 @@ impl Api {
         told::reversed(&answer, &facts)
     }
 
-    /// What the projections hold under a transfer's id.
+    /// What is known under a transfer's id.
     async fn stored(&self, id: TransferId) -> Result<Option<Stored>, LedgerError> {
         let shared = &self.0.handle.shared;
+        if let Some(record) = history::transfer(shared, id).await? {
+            return Ok(Some(Stored::Posted(record)));
+        }
         let shard = shared.shard;
-        let found = shared.db.read(|tx| {
-            Box::pin(async move {
-                if let Some(record) = read::transfer(tx, shard, id).await? {
-                    let by = reversal::reversed_by(tx, shard, id).await?;
-                    return Ok(Some(Stored::Posted(record, by)));
-                }
-                let hold = projection::hold_by_id(tx, shard, id).await?;
-                Ok::<_, LedgerError>(hold.map(Stored::Hold))
-            })
-        });
-        found.await
+        let hold = shared.db.read(|tx| Box::pin(projection::hold_by_id(tx, shard, id))).await?;
+        Ok(hold.map(Stored::Hold))
     }
 }

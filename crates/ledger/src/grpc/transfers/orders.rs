@@ -233,19 +233,22 @@ impl Api {
         let original: TransferId = parse::id("transfer_id", &message.transfer_id)?;
         let reason = parse::text("reason", &message.reason, 1..=DESCRIPTION_MAX)?;
         self.0.handle.settled(0).await?;
-        let transfer = match self.stored(original).await?.ok_or(LedgerError::NotFound("transfer"))? {
-            Stored::Posted(record, _) => record.transfer,
+        let record = match self.stored(original).await?.ok_or(LedgerError::NotFound("transfer"))? {
+            Stored::Posted(record) => record,
             Stored::Hold(_) => return Err(LedgerError::NotReversible("hold")),
         };
-        if !is_reversible(transfer.cause) {
-            return Err(LedgerError::NotReversible(transfer_type(transfer.code)));
+        if !is_reversible(record.entry.cause) {
+            return Err(LedgerError::NotReversible(transfer_type(record.entry.code)));
         }
+        let debit = record.debit;
+        let asset = self.0.handle.read(move |engine, _| engine.account(debit).map(|account| account.asset));
+        let asset = asset.await?.ok_or(LedgerError::NotFound("account"))?;
         let reversal = ReverseTransfer {
             transfer: self.0.handle.shared.ids.next(),
             original,
-            original_debit: transfer.debit,
-            original_credit: transfer.credit,
-            original_amount: transfer.amount,
+            original_debit: record.debit,
+            original_credit: record.credit,
+            original_amount: Money::new(record.entry.amount, asset),
             reason: note(reason),
         };
         let body =

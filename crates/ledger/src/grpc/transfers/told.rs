@@ -70,8 +70,8 @@ impl Api {
         self.0.handle.projected(answer.known.position).await?;
         match lacking {
             Lacking::ValueDate(id) => match self.stored(id).await? {
-                Some(Stored::Posted(record, _)) => {
-                    Ok(Facts { value_date: Some(record.transfer.value_date), hold: None })
+                Some(Stored::Posted(record)) => {
+                    Ok(Facts { value_date: Some(record.entry.value_date), hold: None })
                 }
                 _ => Err(LedgerError::Damaged(format!("transfer {id} is not in the projections"))),
             },

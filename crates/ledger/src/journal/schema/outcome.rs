@@ -21,7 +21,7 @@ oneof! {
         2 Done,
         3 Drafted { 1 version },
         4 Transferred(transferred),
-        5 Batch[items],
+        5 Batch(items),
         6 Booked(booked),
         7 BookedBefore { 1 transfer, 2 account, 3 same },
         8 Card { 1 card, 2 status },

@@ -6,18 +6,17 @@ use bursar_ledger_engine::{Account, Balances, Hold};
 use bursar_service::db::Cell;
 
 use super::tables::*;
-use crate::project::{Dirty, EventRow, Model};
+use crate::project::{Dirty, EventChunk, Model};
 use crate::wire::Message as _;
+
+/// Events of one row: a page of a reader takes a few of them.
+const EVENTS_PER_CHUNK: usize = 256;
 
 fn cell(id: impl Display) -> Cell {
     id.to_string().into()
 }
 
-fn request_id(id: bursar_types::RequestId) -> Cell {
-    id.as_uuid().as_bytes().to_vec().into()
-}
-
-/// An account's body: all but its balances, which have a row of their own.
+/// An account's body: all but its balances, which are the writer's.
 fn account_body(account: &Account) -> Vec<u8> {
     Account { balances: Balances::default(), ..account.clone() }.to_bytes()
 }
@@ -37,7 +36,6 @@ fn hold_body(hold: &Hold) -> Vec<u8> {
 pub(crate) fn rows(model: &Model, dirty: &Dirty) -> Vec<TableRows> {
     let mut tables = vec![
         entity_accounts(model, dirty),
-        entity_balances(model, dirty),
         entity_holds(model, dirty),
         entity_hold_states(model, dirty),
         entity_cards(model, dirty),
@@ -66,22 +64,6 @@ fn entity_accounts(model: &Model, dirty: &Dirty) -> TableRows {
     table
 }
 
-fn entity_balances(model: &Model, dirty: &Dirty) -> TableRows {
-    let mut table = balance_rows();
-    for record in dirty.balances.iter().filter_map(|id| model.accounts.get(id)) {
-        let balances = &record.account.balances;
-        table.rows.push(vec![
-            cell(record.account.id),
-            balances.posted_debits.into(),
-            balances.posted_credits.into(),
-            balances.pending_debits.into(),
-            balances.pending_credits.into(),
-            record.moved.into(),
-        ]);
-    }
-    table
-}
-
 fn entity_holds(model: &Model, dirty: &Dirty) -> TableRows {
     let mut table = hold_rows();
     for record in dirty.holds.iter().filter_map(|id| model.holds.get(id)) {
@@ -104,6 +86,7 @@ fn entity_hold_states(model: &Model, dirty: &Dirty) -> TableRows {
             hold.expires_at.into(),
             record.last.into(),
             record.position.into(),
+            record.told.into(),
         ]);
     }
     table
@@ -173,23 +156,6 @@ fn entity_subjects(model: &Model, dirty: &Dirty) -> TableRows {
 }
 
 fn added(model: &Model) -> Vec<TableRows> {
-    let mut requests = request_rows();
-    for (id, row) in &model.requests {
-        requests.rows.push(vec![request_id(*id), row.digest.into(), row.sequence.into(), row.ordinal.into()]);
-    }
-    let mut entries = entry_rows();
-    for ((account, position, ordinal), record) in &model.entries {
-        entries.rows.push(vec![
-            cell(account),
-            (*position).into(),
-            (*ordinal).into(),
-            record.to_bytes().into(),
-        ]);
-    }
-    let mut transfers = transfer_rows();
-    for (id, record) in &model.transfers {
-        transfers.rows.push(vec![cell(id), record.position.into(), record.transfer.to_bytes().into()]);
-    }
     let mut reversals = reversal_rows();
     for (original, (by, position)) in &model.reversals {
         reversals.rows.push(vec![cell(original), cell(by), (*position).into()]);
@@ -198,21 +164,20 @@ fn added(model: &Model) -> Vec<TableRows> {
     for (id, record) in &model.top_ups {
         top_ups.rows.push(vec![id.as_str().into(), record.to_bytes().into(), record.position.into()]);
     }
-    let mut events = event_rows();
-    events.rows.extend(model.events.iter().map(event_cells));
-    vec![requests, entries, transfers, reversals, top_ups, events]
+    vec![reversals, top_ups]
 }
 
-fn event_cells(event: &EventRow) -> Vec<Cell> {
-    vec![
-        event.position.into(),
-        cell(event.id),
-        event.kind.as_str().into(),
-        event.subject.as_str().into(),
-        event.subject_version.into(),
-        event.time.into(),
-        event.type_url.as_str().into(),
-        event.data.as_slice().into(),
-        event.journal_position.into(),
-    ]
+/// The events of `model` in chunks: rows that are only ever added.
+pub(super) fn event_chunks(model: &Model) -> Vec<[Cell; 4]> {
+    let told = i64::try_from(model.events.len()).unwrap_or(i64::MAX);
+    let mut first = model.event_position - told + 1;
+    let shard = model.shard.to_string();
+    let mut rows = Vec::new();
+    for events in model.events.chunks(EVENTS_PER_CHUNK) {
+        let last = first + i64::try_from(events.len()).unwrap_or(i64::MAX) - 1;
+        let body = EventChunk { events: events.to_vec() }.to_bytes();
+        rows.push([shard.as_str().into(), first.into(), last.into(), body.into()]);
+        first = last + 1;
+    }
+    rows
 }

@@ -5,9 +5,9 @@ mod tables;
 
 use std::fmt::Display;
 
-use bursar_ledger_engine::{Account, Balances, Hold};
-use bursar_service::db::{AssertSqlSafe, Db, DbError, Isolation, Row, Tx};
-use bursar_types::id::{ProgramId, TransferId};
+use bursar_ledger_engine::{Account, Hold};
+use bursar_service::db::{AssertSqlSafe, Db, DbError, Durability, Isolation, Row, Tx};
+use bursar_types::id::{AccountId, ProgramId, TransferId};
 
 use crate::error::LedgerError;
 use crate::journal::whole;
@@ -31,6 +31,15 @@ pub(crate) struct Progress {
     pub(crate) event_position: i64,
     /// Epoch of the event log.
     pub(crate) event_epoch: String,
+    /// Last row of the journal that is in the runs of the index.
+    pub(crate) index_sequence: i64,
+}
+
+impl Progress {
+    /// The last row of the journal that everything made from it has.
+    pub(crate) fn complete(&self) -> i64 {
+        self.sequence.min(self.index_sequence)
+    }
 }
 
 /// How far the projections are; makes the row with `epoch` if there is none.
@@ -38,8 +47,9 @@ pub(crate) async fn progress(db: &Db, shard: ProgramId, epoch: &str) -> Result<P
     db.write_at(Isolation::ReadCommitted, |tx| {
         Box::pin(async move {
             tx.query(
-                "INSERT INTO projection (shard, sequence, position, event_position, event_epoch)
-                 VALUES ($1, 0, 0, 0, $2) ON CONFLICT DO NOTHING",
+                "INSERT INTO projection
+                 (shard, sequence, position, event_position, event_epoch, index_sequence)
+                 VALUES ($1, 0, 0, 0, $2, 0) ON CONFLICT DO NOTHING",
             )
             .bind_id(shard)
             .bind(epoch)
@@ -54,7 +64,10 @@ pub(crate) async fn progress(db: &Db, shard: ProgramId, epoch: &str) -> Result<P
 /// How far the projections are.
 pub(crate) async fn read_progress(tx: &mut Tx<'_>, shard: ProgramId) -> Result<Progress, DbError> {
     let row = tx
-        .query("SELECT sequence, position, event_position, event_epoch FROM projection WHERE shard = $1")
+        .query(
+            "SELECT sequence, position, event_position, event_epoch, index_sequence FROM projection
+             WHERE shard = $1",
+        )
         .bind_id(shard)
         .fetch_one()
         .await?;
@@ -63,11 +76,12 @@ pub(crate) async fn read_progress(tx: &mut Tx<'_>, shard: ProgramId) -> Result<P
         position: row.get("position")?,
         event_position: row.get("event_position")?,
         event_epoch: row.get("event_epoch")?,
+        index_sequence: row.get("index_sequence")?,
     })
 }
 
 /// The rows of `columns` in `table` whose `key` is one of `keys`.
-async fn among(
+pub(super) async fn among(
     tx: &mut Tx<'_>,
     select: &str,
     shard: ProgramId,
@@ -90,14 +104,8 @@ async fn among(
 }
 
 fn account(row: &Row) -> Result<AccountRecord, LedgerError> {
-    let mut account: Account = whole(&row.get::<Vec<u8>>("body")?)?;
-    account.balances = Balances {
-        posted_debits: row.get("posted_debits")?,
-        posted_credits: row.get("posted_credits")?,
-        pending_debits: row.get("pending_debits")?,
-        pending_credits: row.get("pending_credits")?,
-    };
-    Ok(AccountRecord { account, position: row.get("position")?, moved: row.get("moved")? })
+    let account: Account = whole(&row.get::<Vec<u8>>("body")?)?;
+    Ok(AccountRecord { account, position: row.get("position")? })
 }
 
 /// Reads a hold's row with its state.
@@ -116,24 +124,23 @@ pub(crate) fn hold(row: &Row) -> Result<HoldRecord, LedgerError> {
         last: change_text_of(&last)
             .ok_or_else(|| LedgerError::Damaged(format!("hold_state.last_change {last}")))?,
         position: row.get("position")?,
+        told: row.get("told")?,
     })
 }
 
-/// The columns of an account with its balance.
-pub(crate) const ACCOUNT: &str = "SELECT account.account, account.body, account.position, balance.posted_debits, \
-     balance.posted_credits, balance.pending_debits, balance.pending_credits, balance.position AS moved \
-     FROM account JOIN balance ON balance.shard = account.shard AND balance.account = account.account";
+/// The columns of an account.
+const ACCOUNT: &str = "SELECT account, body, position FROM account";
 
 /// The columns of a hold with its state.
 pub(crate) const HOLD: &str = "SELECT hold.hold, hold.position AS placed, hold.body, hold_state.held, \
      hold_state.captured, hold_state.over_captured, hold_state.released, hold_state.outstanding, \
-     hold_state.expires_at, hold_state.last_change, hold_state.position \
+     hold_state.expires_at, hold_state.last_change, hold_state.position, hold_state.told \
      FROM hold JOIN hold_state ON hold_state.shard = hold.shard AND hold_state.hold = hold.hold";
 
 /// Gives the model the rows it wants.
 pub(crate) async fn give(tx: &mut Tx<'_>, model: &mut Model, wants: &Wants) -> Result<(), LedgerError> {
     let shard = model.shard;
-    let accounts = &format!("{ACCOUNT} WHERE account.shard = $1 AND account.account IN");
+    let accounts = &format!("{ACCOUNT} WHERE shard = $1 AND account IN");
     for row in among(tx, accounts, shard, &wants.accounts).await? {
         let record = account(&row)?;
         model.accounts.insert(record.account.id, record);
@@ -171,7 +178,8 @@ pub(crate) async fn give(tx: &mut Tx<'_>, model: &mut Model, wants: &Wants) -> R
 pub(crate) async fn flush(db: &Db, model: &Model, from: i64) -> Result<bool, LedgerError> {
     let shard = model.shard.to_string();
     let shard = shard.as_str();
-    db.write_at(Isolation::ReadCommitted, |tx| {
+    // Made from the journal, which is durable: a loss takes this back to an earlier position and no further.
+    db.write_as(Isolation::ReadCommitted, Durability::Deferred, |tx| {
         Box::pin(async move {
             let moved = tx
                 .query(
@@ -191,44 +199,40 @@ pub(crate) async fn flush(db: &Db, model: &Model, from: i64) -> Result<bool, Led
             for table in rows(model, &model.dirty) {
                 write(tx, shard, table).await?;
             }
+            let columns = ["shard", "first_position", "last_position", "body"];
+            tx.bulk_insert("event_chunk", columns, cells::event_chunks(model)).await?;
             Ok(true)
         })
     })
     .await
 }
 
-/// A page of accounts by id, of one owner or all.
+/// A page of the ids of accounts, in their order, of one owner or all.
 pub(crate) async fn accounts(
     tx: &mut Tx<'_>,
     shard: ProgramId,
     owner: Option<String>,
     after: Option<&String>,
     limit: i64,
-) -> Result<Vec<AccountRecord>, LedgerError> {
+) -> Result<Vec<AccountId>, LedgerError> {
     let after = after.map_or("", String::as_str);
-    let rows = match owner {
-        Some(owner) => {
-            let sql = format!(
-                "{ACCOUNT} WHERE account.shard = $1 AND account.owner = $2 AND account.account > $3
-                 ORDER BY account.account LIMIT $4"
-            );
-            tx.query(AssertSqlSafe(sql))
-                .bind_id(shard)
-                .bind(owner)
-                .bind(after)
-                .bind(limit)
-                .fetch_all()
-                .await?
-        }
-        None => {
-            let sql = format!(
-                "{ACCOUNT} WHERE account.shard = $1 AND account.account > $2
-                 ORDER BY account.account LIMIT $3"
-            );
-            tx.query(AssertSqlSafe(sql)).bind_id(shard).bind(after).bind(limit).fetch_all().await?
-        }
+    let query = match owner {
+        Some(owner) => tx
+            .query(
+                "SELECT account FROM account WHERE shard = $1 AND account > $2 AND owner = $4
+                 ORDER BY account LIMIT $3",
+            )
+            .bind_id(shard)
+            .bind(after)
+            .bind(limit)
+            .bind(owner),
+        None => tx
+            .query("SELECT account FROM account WHERE shard = $1 AND account > $2 ORDER BY account LIMIT $3")
+            .bind_id(shard)
+            .bind(after)
+            .bind(limit),
     };
-    rows.iter().map(account).collect()
+    query.fetch_all().await?.iter().map(|row| Ok(row.id("account")?)).collect()
 }
 
 /// A hold with its state.

@@ -1,0 +1,5 @@
+//! Three ways to load a server.
+
+pub(crate) mod closed;
+pub(crate) mod open;
+pub(crate) mod window;
