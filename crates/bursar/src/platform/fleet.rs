@@ -19,7 +19,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::{Endpoints, Layout, SERVICES};
+use super::{Endpoints, Layout};
 use crate::exit::{self, Exit};
 
 /// First wait before a process that died is started again; doubled each time up to the next.
@@ -57,6 +57,7 @@ pub(crate) struct Fleet {
 
 #[derive(Debug)]
 struct Member {
+    service: Identity,
     stop: CancellationToken,
     watch: JoinSet<()>,
 }
@@ -74,13 +75,13 @@ struct Recipe {
 }
 
 impl Fleet {
-    /// Starts all five.
-    pub(super) fn start(layout: &Layout) -> Result<Self, Exit> {
+    /// Starts these services.
+    pub(super) fn start(layout: &Layout, services: &[Identity]) -> Result<Self, Exit> {
         let program = std::env::current_exe()
             .map_err(|error| Exit::software(format!("the path of this program is not known: {error}")))?;
         let (sender, events) = mpsc::unbounded_channel();
         let pids = Pids::default();
-        let members = SERVICES
+        let members = services
             .iter()
             .map(|service| {
                 let recipe = Recipe {
@@ -94,7 +95,7 @@ impl Fleet {
                 let stop = CancellationToken::new();
                 let mut watch = JoinSet::new();
                 watch.spawn(keep_running(recipe, stop.clone()));
-                Member { stop, watch }
+                Member { service: *service, stop, watch }
             })
             .collect();
         Ok(Self { members, events, pids })
@@ -120,7 +121,7 @@ impl Fleet {
         mut tell: impl FnMut(FleetEvent),
     ) -> Result<(), Exit> {
         let mut waiting = JoinSet::new();
-        for service in SERVICES {
+        for service in self.members.iter().map(|member| member.service) {
             let mut health = HealthClient::new(endpoints.channel(service, Identity::Operator)?);
             waiting.spawn(async move {
                 loop {

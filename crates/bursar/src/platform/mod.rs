@@ -73,7 +73,16 @@ impl Platform {
 
     /// Starts the five and waits until each serves; tells the way through `tell`.
     pub(crate) async fn start(self, tell: impl FnMut(FleetEvent)) -> Result<Running, Exit> {
-        let mut fleet = Fleet::start(&self.layout)?;
+        self.start_only(&SERVICES, tell).await
+    }
+
+    /// As [`start`](Self::start), with some of the five: the others stay away for as long as these run.
+    pub(crate) async fn start_only(
+        self,
+        services: &[Identity],
+        tell: impl FnMut(FleetEvent),
+    ) -> Result<Running, Exit> {
+        let mut fleet = Fleet::start(&self.layout, services)?;
         if let Err(exit) = fleet.ready(&self.endpoints, tell).await {
             // Those that serve already stop in good order.
             fleet.stop().await;
@@ -96,7 +105,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Stops all five in order.
+    /// Stops them in order.
     pub(crate) async fn stop(self) {
         self.endpoints.remove(&self.layout);
         self.fleet.stop().await;

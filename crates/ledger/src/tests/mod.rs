@@ -12,7 +12,6 @@ mod ownership;
 mod payments;
 mod reads;
 mod receipts;
-mod speed;
 mod streams;
 mod transfer_stream;
 mod transfers;

@@ -108,10 +108,7 @@ pub(super) struct Node {
     owner: JoinSet<()>,
 }
 
-/// A queue and batches that are soon full.
-const WRITER: WriterConfig = WriterConfig { queue_max: 128, batch_max: 16, checkpoint_commands: 40 };
-
-fn config(writer: WriterConfig, signing: SigningConfig) -> Config {
+fn config(signing: SigningConfig) -> Config {
     Config {
         program: ProgramConfig {
             id: ProgramIdText("prog_00000000000000000000000001".parse().unwrap()),
@@ -120,7 +117,7 @@ fn config(writer: WriterConfig, signing: SigningConfig) -> Config {
             assets: vec!["CNY".into(), "USD".into()],
             utc_offset_minutes: 480,
         },
-        writer,
+        writer: WriterConfig { queue_max: 128, batch_max: 16, checkpoint_commands: 40 },
         lease: LeaseConfig { ttl_ms: 2_000, renew_ms: 100 },
         signing,
     }
@@ -159,6 +156,11 @@ impl World {
         Trust::load(&self.authority.ca()).unwrap()
     }
 
+    fn config(&self) -> Config {
+        let signing = self.authority.signing(Identity::Ledger).unwrap();
+        config(SigningConfig { cert: signing.cert, key: signing.key })
+    }
+
     /// Starts a process and waits until it owns the shard.
     pub(super) async fn node(&self) -> Node {
         self.node_on(|db| Arc::new(SqlJournal(db))).await
@@ -176,7 +178,7 @@ impl World {
         &self,
         journal: impl FnOnce(Db) -> Arc<dyn JournalStore>,
     ) -> (Node, Program) {
-        self.waiting_node_of(WRITER, journal).await
+        self.waiting_node_of(self.config(), journal).await
     }
 
     /// Starts a process with a queue and batches that hold any number of commands.
@@ -184,24 +186,21 @@ impl World {
         &self,
         journal: impl FnOnce(Db) -> Arc<dyn JournalStore>,
     ) -> (Node, Program) {
-        let writer = WriterConfig { queue_max: 10_000, batch_max: 10_000, ..WRITER };
-        self.waiting_node_of(writer, journal).await
+        let writer = WriterConfig { queue_max: 10_000, batch_max: 10_000, checkpoint_commands: 40 };
+        self.waiting_node_of(Config { writer, ..self.config() }, journal).await
     }
 
     async fn waiting_node_of(
         &self,
-        writer: WriterConfig,
+        config: Config,
         journal: impl FnOnce(Db) -> Arc<dyn JournalStore>,
     ) -> (Node, Program) {
         let db = self.database.open(store::MIGRATIONS).await;
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let ids = IdSource::new(Arc::clone(&clock), Arc::clone(&entropy));
-        let signing = self.authority.signing(Identity::Ledger).unwrap();
-        let config = config(writer, SigningConfig { cert: signing.cert, key: signing.key });
         let seal = Seal::load(&config.signing, Arc::new(SystemClock)).unwrap();
-        let shard = config.program.id.0;
-        let shared = Arc::new(Shared::new(db.clone(), Arc::clone(&clock), entropy, ids, config));
+        let shared = Arc::new(Shared::new(db.clone(), Arc::clone(&clock), entropy, ids, config.clone()));
         let handle = Handle { shared: Arc::clone(&shared) };
         let supervisor = Supervisor::new();
         let mut owner = JoinSet::new();
@@ -209,7 +208,7 @@ impl World {
         let peers = Arc::new(FakePeers::default());
         let issuer = Issuer { handle: handle.clone(), peers: Arc::clone(&peers) as Arc<dyn Peers> };
         let program = Program {
-            id: shard,
+            id: config.program.id.0,
             name: Name::new("Test").unwrap(),
             country: Country::new("CN").unwrap(),
             assets: vec![cny(), Asset::from_code("USD").unwrap()],

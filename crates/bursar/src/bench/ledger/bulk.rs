@@ -155,13 +155,19 @@ pub(super) async fn fill(
     Ok(began.elapsed())
 }
 
-async fn send(channel: PeerChannel, load: &Load, request: Bulk) -> Result<(), Status> {
+/// Sends a request, again if it is put off.
+async fn send(channel: PeerChannel, load: &Load, bulk: Bulk) -> Result<(), Status> {
     let mut grpc = Grpc::new(channel);
-    grpc.ready().await?;
-    let codec = ProstCodec::<Bulk, BulkAnswer>::default();
-    let mut request = Request::new(request);
-    request.set_timeout(DEADLINE);
-    let answer = grpc.unary(request, PathAndQuery::from_static(PATH), codec).await?.into_inner();
+    let answer = loop {
+        grpc.ready().await?;
+        let codec = ProstCodec::<Bulk, BulkAnswer>::default();
+        let mut request = Request::new(bulk.clone());
+        request.set_timeout(DEADLINE);
+        match grpc.unary(request, PathAndQuery::from_static(PATH), codec).await {
+            Ok(answer) => break answer.into_inner(),
+            Err(refusal) => load.come_again(refusal).await?,
+        }
+    };
     match answer.results.iter().find(|result| !result.error_reason.is_empty()) {
         Some(refused) => {
             Err(Status::internal(format!("a transfer of the bulk was refused: {}", refused.error_reason)))

@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use bursar_proto::common::v1::Money;
 use bursar_proto::ledger::v1::CreateTransferRequest;
 use bursar_types::{Clock as _, SystemClock};
+use tonic::{Code, Status};
 use uuid::Uuid;
 
 /// Asset of all transfers.
 pub(super) const ASSET: &str = "CNY";
+/// Wait before a call that was put off is made again.
+const COME_AGAIN_AFTER: Duration = Duration::from_millis(20);
+/// A ledger that asks so often to come again does not work.
+const PUT_OFF_MAX: u64 = 100_000;
 /// Index of the account that everybody pays to.
 const HOT: usize = 0;
 
@@ -29,12 +35,33 @@ pub(super) struct Load {
     pub(super) ids: Arc<Ids>,
     /// Position of the last transfer that was acknowledged.
     pub(super) reached: Arc<AtomicI64>,
+    /// Calls that were asked to come again.
+    pub(super) put_off: Arc<AtomicU64>,
 }
 
 impl Load {
     /// Notes that the journal has acknowledged this position.
     pub(super) fn reached(&self, position: i64) {
         self.reached.fetch_max(position, Ordering::Relaxed);
+    }
+
+    /// Waits a little where the ledger asks to come again, as it does for a moment when it is overloaded or takes its
+    /// shard anew. What was asked is not counted as done, so that the time is lost.
+    ///
+    /// # Errors
+    /// The refusal itself, if it is another one or there were too many.
+    pub(super) async fn come_again(&self, refusal: Status) -> Result<(), Status> {
+        if self.is_put_off(refusal.code()) {
+            tokio::time::sleep(COME_AGAIN_AFTER).await;
+            return Ok(());
+        }
+        Err(refusal)
+    }
+
+    /// Counts a refusal that asks to come again; `false` if it is another one, or there were too many.
+    pub(super) fn is_put_off(&self, code: Code) -> bool {
+        matches!(code, Code::Unavailable | Code::ResourceExhausted)
+            && self.put_off.fetch_add(1, Ordering::Relaxed) < PUT_OFF_MAX
     }
 
     /// The next transfer of one minor unit.

@@ -1,8 +1,8 @@
-//! A platform of the bench's own, and what its load shares: connections, accounts, request ids.
+//! A ledger of the bench's own, and what its load shares: connections, accounts, request ids.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bursar_proto::access::Identity;
@@ -32,7 +32,7 @@ const COMPLAINTS_MAX: usize = 10;
 /// Longest wait for the projections: they may have a whole run to catch up with.
 const CATCH_UP_MAX: Duration = Duration::from_secs(600);
 
-/// A platform on a folder and databases of its own, which go with it.
+/// A ledger on a folder and databases of its own, which go with it.
 pub(super) struct Stage {
     running: Running,
     place: Place,
@@ -42,9 +42,11 @@ pub(super) struct Stage {
     ids: Arc<Ids>,
     /// Position of the last transfer that was acknowledged.
     reached: Arc<AtomicI64>,
+    /// Calls that were asked to come again.
+    put_off: Arc<AtomicU64>,
 }
 
-/// What is left of a platform that has stopped.
+/// What is left of a ledger that has stopped.
 pub(super) struct Stopped {
     pub(super) place: Place,
     pub(super) endpoints: Endpoints,
@@ -92,10 +94,12 @@ pub(super) fn unique_name(prefix: &str) -> String {
 }
 
 impl Stage {
-    /// Starts a platform and opens `accounts` accounts that may be overdrawn without a bound.
+    /// Starts a ledger and opens `accounts` accounts that may be overdrawn without a bound.
     pub(super) async fn set(databases: &Databases, accounts: usize) -> Result<Self, Exit> {
         let place = Place::new(databases)?;
-        let running = Platform::prepare(&place.setup).await?.start(|_| {}).await?;
+        let platform = Platform::prepare(&place.setup).await?;
+        // The ledger alone: what others make of its events would be measured as its own work.
+        let running = platform.start_only(&[Identity::Ledger], |_| {}).await?;
         let channels = (0..CONNECTIONS)
             .map(|_| running.endpoints.channel(Identity::Ledger, Identity::Operator))
             .collect::<Result<_, _>>()?;
@@ -107,6 +111,7 @@ impl Stage {
             accounts: Arc::from([]),
             ids: Arc::new(Ids::new()),
             reached: Arc::default(),
+            put_off: Arc::default(),
         };
         match stage.open_accounts(accounts).await {
             Ok(()) => Ok(stage),
@@ -141,7 +146,7 @@ impl Stage {
         }
     }
 
-    /// The platform's folder.
+    /// Its folder.
     pub(super) fn folder(&self) -> &Path {
         self.running.layout.root()
     }
@@ -158,6 +163,7 @@ impl Stage {
             accounts: Arc::clone(&self.accounts),
             ids: Arc::clone(&self.ids),
             reached: Arc::clone(&self.reached),
+            put_off: Arc::clone(&self.put_off),
         }
     }
 
@@ -174,7 +180,7 @@ impl Stage {
         AccountServiceClient::new(self.channel()).list_entries(request).await.map(drop)
     }
 
-    /// Stops the platform and leaves what it wrote.
+    /// Stops the ledger and leaves what it wrote.
     pub(super) async fn stop(self) -> Stopped {
         let config = self.running.layout.config(Identity::Ledger);
         let log = self.running.layout.log(Identity::Ledger);
@@ -183,9 +189,13 @@ impl Stage {
         Stopped { place: self.place, endpoints, config, log }
     }
 
-    /// Stops the platform and takes everything away; where the bench did not get through, what the ledger complained of
+    /// Stops the ledger and takes everything away; where the bench did not get through, what the ledger complained of
     /// last is told before.
     pub(super) async fn clear<T>(self, measured: Result<T, Exit>) -> Result<T, Exit> {
+        let put_off = self.put_off.load(Ordering::Relaxed);
+        if put_off > 0 {
+            tell::line(&format!("the ledger asked {put_off} calls to come again"));
+        }
         if measured.is_err() {
             let log = std::fs::read(self.running.layout.log(Identity::Ledger)).unwrap_or_default();
             let log = String::from_utf8_lossy(&log);

@@ -8,7 +8,7 @@ use bursar_proto::probe::v1::probe_service_client::ProbeServiceClient;
 use bursar_service::client::PeerChannel;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
 use super::plan::Plan;
@@ -78,14 +78,17 @@ async fn stream(load: super::load::Load, channel: PeerChannel, run: Run) -> Resu
     let answers = grpc.streaming(Request::new(messages), PathAndQuery::from_static(PATH), codec);
     let mut answers = answers.await?.into_inner();
     while let Some(answer) = answers.message().await? {
+        room.answered(1);
         if let Some(error) = answer.error {
+            if load.is_put_off(Code::from_i32(error.code)) {
+                continue;
+            }
             let what = format!("the stream refused a transfer: {} {}", error.reason, error.message);
             return Err(Status::internal(what));
         }
         let transfer = answer.create_transfer.and_then(|created| created.transfer);
         load.reached(transfer.map_or(0, |transfer| transfer.position));
         run.count(1);
-        room.answered(1);
     }
     Ok(())
 }

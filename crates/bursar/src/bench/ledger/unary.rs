@@ -80,9 +80,13 @@ pub(super) async fn transfers(
         let mut dice = Dice::new(seed);
         async move {
             while run.goes_on() {
-                let answer = client.create_transfer(load.transfer(&mut dice, spread)).await?.into_inner();
-                load.reached(answer.transfer.unwrap_or_default().position);
-                run.count(1);
+                match client.create_transfer(load.transfer(&mut dice, spread)).await {
+                    Ok(answer) => {
+                        load.reached(answer.into_inner().transfer.unwrap_or_default().position);
+                        run.count(1);
+                    }
+                    Err(refusal) => load.come_again(refusal).await?,
+                }
             }
             Ok::<_, Status>(())
         }

@@ -146,7 +146,12 @@ mod tests {
 
     fn load() -> Load {
         let accounts = ["acct_a", "acct_b", "acct_c"].map(str::to_owned);
-        Load { accounts: Arc::new(accounts), ids: Arc::new(Ids::new()), reached: Arc::default() }
+        Load {
+            accounts: Arc::new(accounts),
+            ids: Arc::new(Ids::new()),
+            reached: Arc::default(),
+            put_off: Arc::default(),
+        }
     }
 
     #[test]
