@@ -32,6 +32,7 @@ async fn main() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::open(folder.path(), Arc::new(SystemClock)).unwrap();
     authority.leaf(Identity::Ledger).unwrap();
+    authority.signing(Identity::Ledger).unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let url = std::env::args().nth(1).unwrap_or_else(|| format!("sqlite://{}", path("ledger.db")));
     let sets = vec![
@@ -40,6 +41,8 @@ async fn main() {
         format!("tls.ca={}", path("ca.pem")),
         format!("tls.cert={}", path("ledger.pem")),
         format!("tls.key={}", path("ledger.key")),
+        format!("signing.cert={}", path("ledger-signing.pem")),
+        format!("signing.key={}", path("ledger-signing.key")),
         format!("database.url={url}"),
         "peers.identity=https://127.0.0.1:1".to_owned(),
         "peers.vault=https://127.0.0.1:1".to_owned(),

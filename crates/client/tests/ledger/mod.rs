@@ -36,6 +36,7 @@ impl Ledger {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::open(folder.path(), Arc::new(SystemClock)).unwrap();
         authority.leaf(Identity::Ledger).unwrap();
+        authority.signing(Identity::Ledger).unwrap();
         // Free a moment ago: the port stays the same over restarts.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Self { database, folder, authority, port }
@@ -49,6 +50,8 @@ impl Ledger {
             format!("tls.ca={}", path("ca.pem")),
             format!("tls.cert={}", path("ledger.pem")),
             format!("tls.key={}", path("ledger.key")),
+            format!("signing.cert={}", path("ledger-signing.pem")),
+            format!("signing.key={}", path("ledger-signing.key")),
             format!("database.url={}", self.database.url()),
             // Nobody listens there.
             "peers.identity=https://127.0.0.1:1".to_owned(),

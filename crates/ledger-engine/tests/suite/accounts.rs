@@ -31,6 +31,32 @@ fn holds_lower_what_is_available_and_not_what_is_posted() {
 }
 
 #[test]
+fn an_outcome_tells_the_account_as_it_is_after() {
+    let mut world = World::program();
+    world.top_up(10);
+    let pair = |key, value| (text(key), text(value));
+    let metadata = Metadata::new([pair("team", "growth")]).unwrap();
+    let open =
+        OpenAccount { account: id(77), funding_reference: None, metadata: metadata.clone(), ..wallet() };
+    world.done(Action::OpenAccount(Box::new(open)));
+    let told = |world: &mut World, action| match world.run(action) {
+        Outcome::Account(account) => account,
+        other => panic!("{other:?}"),
+    };
+    let limit = Action::SetBalanceLimit { account: id(77), limit: BalanceLimit::Overdraft(5) };
+    let account = told(&mut world, limit);
+    assert_eq!((account.limit, &account.metadata), (BalanceLimit::Overdraft(5), &metadata));
+    let (holder, scope) = (FreezeHolder::Issuer, FreezeScope::All);
+    let freeze = Action::FreezeAccount { account: id(77), holder, scope, reason: text("why") };
+    assert_eq!(told(&mut world, freeze).freezes.len(), 1);
+    let lift = Action::UnfreezeAccount { account: id(77), holder, reason: text("over") };
+    assert!(told(&mut world, lift).freezes.is_empty());
+    let closed = told(&mut world, Action::CloseAccount { account: id(77) });
+    assert_eq!(closed.closed_at, Some(world.at));
+    assert_eq!(world.engine.account(id(77)), Some(&*closed));
+}
+
+#[test]
 fn a_freeze_of_debits_lets_money_in_and_a_freeze_of_all_lets_nothing_move() {
     let mut world = World::program();
     world.top_up(1_000);

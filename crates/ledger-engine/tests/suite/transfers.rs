@@ -131,6 +131,34 @@ fn a_hold_can_be_raised_voided_in_part_and_voided() {
 }
 
 #[test]
+fn an_outcome_tells_how_the_hold_stands() {
+    let mut world = World::program();
+    world.top_up(1_000);
+    let order =
+        world.order(WALLET, SETTLEMENT, 100, TransferMode::Hold { expires_at: None, over_capture: 5 });
+    let hold = order.transfer;
+    let placed = world.transferred(Action::Transfer(Box::new(order)));
+    let sums =
+        |held, captured, over_captured, released| Some(HoldSums { held, captured, over_captured, released });
+    assert_eq!(placed.hold, sums(100, 0, 0, 0));
+    let raised = world.transferred(Action::IncrementHold { hold, amount: cny(50) });
+    assert_eq!((raised.hold, raised.outstanding), (sums(150, 0, 0, 0), Some(150)));
+    let capture = world.capture(hold, 60, false);
+    assert_eq!(world.transferred(capture).hold, sums(150, 60, 0, 0));
+    let voided = world.transferred(Action::VoidHold { hold, amount: Some(cny(40)) });
+    assert_eq!((voided.hold, voided.outstanding), (sums(150, 60, 0, 40), Some(50)));
+    // The state forgets a hold that has ended; the outcome tells how it did.
+    let capture = world.capture(hold, 55, false);
+    let ended = world.transferred(capture);
+    assert_eq!((ended.hold, ended.outstanding), (sums(150, 110, 5, 40), Some(0)));
+    assert_eq!(world.engine.hold(hold), None);
+    let rest = world.hold(100, None, 0);
+    let capture = world.capture(rest, 30, true);
+    assert_eq!(world.transferred(capture).hold, sums(100, 30, 0, 70));
+    assert_eq!(world.post(WALLET, SETTLEMENT, 1).hold, None);
+}
+
+#[test]
 fn holds_expire_by_time_oldest_first_and_a_bounded_number_at_a_time() {
     let mut world = World::program();
     world.top_up(100);

@@ -128,19 +128,10 @@ impl<'a> Writer<'a> {
                 _ = look.tick() => self.look(&mut collected),
                 () = stop.cancelled(), if !queue.is_closed() => queue.close(),
             }
-            loop {
+            self.collect(&mut later, &mut collected);
+            while in_flight.is_none() && !collected.is_empty() {
+                in_flight = self.launch(&mut collected);
                 self.collect(&mut later, &mut collected);
-                if collected.is_empty() {
-                    // All were refused or sent back: what will not be journaled takes no room in the batch.
-                    (collected.taken, collected.transfers) = (0, 0);
-                    if later.is_empty() {
-                        break;
-                    }
-                } else if in_flight.is_none() {
-                    in_flight = self.launch(&mut collected);
-                } else {
-                    break;
-                }
             }
             if in_flight.is_none() && !open_for_more {
                 return Ok(());
