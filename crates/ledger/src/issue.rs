@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bursar_ledger_engine::{
-    Action, Actor, Card, CardExpiry, CardStage, Command, MaskedPan, Name, Note, Outcome, RequestCard,
+    Action, Actor, Card, CardExpiry, CardStage, Command, CustomerStatus, MaskedPan, Name, Note, Outcome,
+    RefusalReason, RequestCard,
 };
 use bursar_types::id::{AccountId, CardId, CardProductId, CustomerId};
 use bursar_types::{Failure as _, RequestId, Timestamp, TypedId as _};
@@ -18,13 +19,15 @@ use crate::peers::{NumberAnswer, NumberWanted, Peers};
 use crate::program::itself;
 use crate::project::{CardRecord, Known};
 use crate::store::read;
-use crate::writer::{Handle, Order};
+use crate::writer::{Answer, Handle, Order};
 
 /// KYC level a card needs; products may ask for more.
 const KYC_LEVEL_MIN: u8 = 1;
 /// First wait before the vault is asked again; doubles to [`WAIT_MAX`].
 const WAIT_FIRST: Duration = Duration::from_millis(50);
 const WAIT_MAX: Duration = Duration::from_secs(1);
+/// Longest wait for what identity told to arrive.
+const STANDING_MAX: Duration = Duration::from_secs(3);
 /// A card that is so young is still in the hands of the call that asked for it.
 const RESUME_AFTER: Duration = Duration::from_secs(2);
 /// Cards that one turn of the background loop looks at.
@@ -82,7 +85,7 @@ impl Issuer {
         let action = Action::RequestCard(Box::new(order));
         let command = Command { request_id: wish.request_id, actor: wish.actor, action };
         let order = Order { command, body: Some(wish.body), proof: None };
-        let answer = self.handle.submit(order).await?;
+        let answer = self.submit_for_active(wish.customer, order).await?;
         let Outcome::Card { card, .. } = answer.known.outcome else {
             return Err(LedgerError::Internal("a request for a card has another outcome".into()));
         };
@@ -97,6 +100,32 @@ impl Issuer {
             }
             _ => Ok((record, answer.known)),
         }
+    }
+
+    /// Has a command decided for a customer whom identity calls active. What identity told before travels as events and
+    /// may still be on its way: a refusal that rests on it burns nothing, and is waited out for a moment.
+    async fn submit_for_active(&self, customer: CustomerId, order: Order) -> Result<Answer, LedgerError> {
+        let late = tokio::time::Instant::now() + STANDING_MAX;
+        let mut wait = WAIT_FIRST;
+        loop {
+            match self.handle.submit(order.clone()).await {
+                Err(LedgerError::Refused(refusal))
+                    if refusal.reason == RefusalReason::KycLevelTooLow
+                        && tokio::time::Instant::now() + wait < late
+                        && self.is_behind(customer).await? =>
+                {
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(WAIT_MAX);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Whether the ledger was told last that the customer is not active.
+    async fn is_behind(&self, customer: CustomerId) -> Result<bool, LedgerError> {
+        let look = self.handle.read(move |engine, _| engine.customer(customer));
+        Ok(look.await?.is_some_and(|standing| standing.status != CustomerStatus::Active))
     }
 
     async fn is_known(&self, id: RequestId) -> Result<bool, LedgerError> {
