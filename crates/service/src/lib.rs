@@ -28,6 +28,10 @@ pub mod token;
 
 mod server;
 
+/// Every process of the platform is made of this crate, so all of them allocate with it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub use bursar_proto::access::Identity;
 pub use client::PeerChannel;
 pub use context::{CallContext, CustomerClaims};

@@ -1,6 +1,6 @@
 //! The journal's rows.
 
-use bursar_service::db::{Db, DbError, Isolation, Tx};
+use bursar_service::db::{Db, DbError, Dialect, Isolation, Tx};
 use bursar_types::id::ProgramId;
 
 use crate::journal::{Head, Row};
@@ -24,37 +24,70 @@ pub(crate) const PAGE_ROWS: i64 = 256;
 pub(crate) async fn append(db: &Db, shard: ProgramId, row: &Row) -> Result<Appended, DbError> {
     db.write_at(Isolation::ReadCommitted, |tx| {
         Box::pin(async move {
-            let owned = tx
-                .query("UPDATE shard_lease SET head = $3 WHERE shard = $1 AND epoch = $2 AND head = $4")
-                .bind_id(shard)
-                .bind(row.epoch)
-                .bind(row.sequence)
-                .bind(row.sequence - 1)
-                .execute()
-                .await?;
-            if owned != 1 {
-                return Ok(Appended::Fenced);
-            }
-            tx.query(
-                "INSERT INTO journal
-                 (shard, sequence, epoch, time, first_position, count, entry, previous, hash)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            )
-            .bind_id(shard)
-            .bind(row.sequence)
-            .bind(row.epoch)
-            .bind(row.time)
-            .bind(row.first_position)
-            .bind(row.count)
-            .bind(&row.entry)
-            .bind(row.previous)
-            .bind(row.hash)
-            .execute()
-            .await?;
-            Ok(Appended::Yes)
+            let appended = match tx.dialect() {
+                Dialect::Postgres => append_at_once(tx, shard, row).await?,
+                Dialect::Sqlite => append_in_two(tx, shard, row).await?,
+            };
+            Ok(if appended { Appended::Yes } else { Appended::Fenced })
         })
     })
     .await
+}
+
+/// In one statement, for each is a way to the server and back.
+async fn append_at_once(tx: &mut Tx<'_>, shard: ProgramId, row: &Row) -> Result<bool, DbError> {
+    let appended = tx
+        .query(
+            "WITH owned AS (
+                 UPDATE shard_lease SET head = $2 WHERE shard = $1 AND epoch = $3 AND head = $9 RETURNING shard
+             )
+             INSERT INTO journal (shard, sequence, epoch, time, first_position, count, entry, previous, hash)
+             SELECT shard, $2, $3, $4, $5, $6, $7, $8, $10 FROM owned",
+        )
+        .bind_id(shard)
+        .bind(row.sequence)
+        .bind(row.epoch)
+        .bind(row.time)
+        .bind(row.first_position)
+        .bind(row.count)
+        .bind(&row.entry)
+        .bind(row.previous)
+        .bind(row.sequence - 1)
+        .bind(row.hash)
+        .execute()
+        .await?;
+    Ok(appended == 1)
+}
+
+/// SQLite changes one table a statement.
+async fn append_in_two(tx: &mut Tx<'_>, shard: ProgramId, row: &Row) -> Result<bool, DbError> {
+    let owned = tx
+        .query("UPDATE shard_lease SET head = $3 WHERE shard = $1 AND epoch = $2 AND head = $4")
+        .bind_id(shard)
+        .bind(row.epoch)
+        .bind(row.sequence)
+        .bind(row.sequence - 1)
+        .execute()
+        .await?;
+    if owned != 1 {
+        return Ok(false);
+    }
+    tx.query(
+        "INSERT INTO journal (shard, sequence, epoch, time, first_position, count, entry, previous, hash)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind_id(shard)
+    .bind(row.sequence)
+    .bind(row.epoch)
+    .bind(row.time)
+    .bind(row.first_position)
+    .bind(row.count)
+    .bind(&row.entry)
+    .bind(row.previous)
+    .bind(row.hash)
+    .execute()
+    .await?;
+    Ok(true)
 }
 
 fn row(row: &bursar_service::db::Row) -> Result<Row, DbError> {
