@@ -217,6 +217,9 @@ pub(crate) struct Check {
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) place: Where,
+    /// Begin from the newest stored state instead of from the start of the journal; the projections are not compared.
+    #[arg(long)]
+    pub(crate) from_checkpoint: bool,
     /// One JSON object: {"ok", "position", "findings"}.
     #[arg(long)]
     pub(crate) json: bool,

@@ -10,7 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{Api, proofs};
-use crate::verify::{self, Progress};
+use crate::verify::{self, Beginning, Progress};
 
 #[tonic::async_trait]
 impl BooksService for Api {
@@ -37,11 +37,15 @@ impl BooksService for Api {
 
     async fn verify_journal(
         &self,
-        _request: Request<proto::VerifyJournalRequest>,
+        request: Request<proto::VerifyJournalRequest>,
     ) -> Result<Response<Self::VerifyJournalStream>, Status> {
+        let beginning = match request.into_inner().from_checkpoint {
+            true => Beginning::StoredState,
+            false => Beginning::Start,
+        };
         let (progress, told) = tokio::sync::mpsc::channel(16);
         let handle = self.0.handle.clone();
-        let verifying = async move { verify::run(&handle, &progress).await };
+        let verifying = async move { verify::run(&handle, beginning, &progress).await };
         // The verification is polled by the stream: who stops listening stops it.
         let told = ReceiverStream::new(told).map(|progress: Progress| Ok(message(&progress)));
         let failure = futures::stream::once(verifying)

@@ -51,8 +51,8 @@ impl Wanted {
             && (self.reference.is_empty() || entry.reference == self.reference)
     }
 
-    /// The query as page tokens are bound to it.
-    fn query(&self, name: &str) -> String {
+    /// What page tokens are bound to.
+    fn digested(&self, name: &str) -> String {
         let Self { kind, reference, start, end } = self;
         format!("{name} {kind} {reference} {start:?} {end:?}")
     }
@@ -100,7 +100,7 @@ impl Api {
         let at_least = parse::number("at_least_position", message.at_least_position, 0..=i64::MAX)?;
         let (start, end) = (message.start_time.as_ref(), message.end_time.as_ref());
         let wanted = Wanted::parse(&message.r#type, &message.reference, start, end)?;
-        let query = wanted.query(&format!("ListEntries {id}"));
+        let query = wanted.digested(&format!("ListEntries {id}"));
         let page = Page::parse(message.page_size, &message.page_token, &query).or_status()?;
         let (account, position) = self.account(context, id).await.or_status()?;
         self.0.handle.projected(position.max(at_least)).await.or_status()?;
@@ -208,7 +208,7 @@ impl Api {
         if account.is_none() && wanted.reference.is_empty() {
             return Err(Invalid::new().field("account_id", "give an account or a reference").into());
         }
-        let query = wanted.query(&format!("ListTransfers {account:?}"));
+        let query = wanted.digested(&format!("ListTransfers {account:?}"));
         let page = Page::parse(message.page_size, &message.page_token, &query).or_status()?;
         self.0.handle.settled(at_least).await.or_status()?;
         let (from, before) = self.bounds(&wanted).await.or_status()?;

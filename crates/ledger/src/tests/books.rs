@@ -6,6 +6,7 @@ use bursar_testkit::on_both_databases;
 use super::world::{Node, Wish, World};
 use crate::index::{BlockReader, BlockWriter, Kind};
 use crate::store::read;
+use crate::verify::Beginning;
 use crate::wire::Message as _;
 
 async fn tamper(db: &Db, sql: &'static str) {
@@ -151,6 +152,25 @@ on_both_databases! {
             .map_err(|error: DbError| error.to_string())
             .unwrap();
         assert_eq!(node.findings().await, ["event 2 is not as the journal has it"]);
+        node.stop().await;
+    }
+
+    async fn a_verification_begins_at_a_stored_state(database: TestDatabase) {
+        let world = World::new(database);
+        let node = busy(&world).await;
+        // An orderly stop stores the state.
+        node.stop().await;
+        let node = world.node().await;
+        let holder = node.holder(5_000).await;
+        assert_eq!(node.findings_from(Beginning::StoredState).await, Vec::<String>::new());
+        let sequence = node.handle.shared.reached.sequence();
+        // What came before the state is not looked at, what came after it is.
+        tamper(&node.db, "UPDATE journal SET time = time + 1 WHERE sequence = 1").await;
+        assert_eq!(node.findings_from(Beginning::StoredState).await, Vec::<String>::new());
+        tamper(&node.db, "UPDATE journal SET epoch = epoch + 1 WHERE sequence = (SELECT MAX(sequence) FROM journal)").await;
+        let findings = node.findings_from(Beginning::StoredState).await;
+        assert_eq!(findings, [format!("journal row {sequence}: its content does not have its hash")]);
+        drop(holder);
         node.stop().await;
     }
 

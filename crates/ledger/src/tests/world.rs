@@ -37,6 +37,7 @@ use crate::grpc::{Api, Core};
 use crate::issue::Issuer;
 use crate::peers::{CustomerFacts, NumberAnswer, NumberWanted, Peers};
 use crate::proof::Proofs;
+use crate::verify::Beginning;
 use crate::writer::{self, Handle, JournalStore, Shared, SqlJournal};
 use crate::{program, store};
 
@@ -407,10 +408,15 @@ impl Node {
         answer.into_inner().account.unwrap()
     }
 
-    /// What a verification finds.
+    /// What a verification from the start finds.
     pub(super) async fn findings(&self) -> Vec<String> {
+        self.findings_from(Beginning::Start).await
+    }
+
+    /// What a verification finds.
+    pub(super) async fn findings_from(&self, beginning: Beginning) -> Vec<String> {
         let (told, mut progress) = tokio::sync::mpsc::channel(64);
-        crate::verify::run(&self.handle, &told).await.unwrap();
+        crate::verify::run(&self.handle, beginning, &told).await.unwrap();
         drop(told);
         let mut last = crate::verify::Progress::default();
         while let Some(next) = progress.recv().await {

@@ -6,9 +6,11 @@
 
 mod prints;
 mod replay;
+mod tail;
 
 use std::collections::BTreeMap;
 
+use bursar_ledger_engine::Engine;
 use bursar_service::db::{Cell, Tx};
 use tokio::sync::mpsc;
 
@@ -43,18 +45,37 @@ pub(crate) struct Progress {
     pub(crate) findings: Vec<String>,
 }
 
+/// Where a verification begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// At the start of the journal: the projections are compared, too.
+    Start,
+    /// At the newest stored state: hashes and outcomes after it.
+    StoredState,
+}
+
 /// Verifies the journal and its projections as they are when it begins, on one consistent view of the database.
 ///
 /// # Errors
 /// Why it could not be done. What it finds is in its last [`Progress`], not an error.
-pub(crate) async fn run(handle: &Handle, told: &mpsc::Sender<Progress>) -> Result<(), LedgerError> {
-    // Everything acknowledged before this call is to be in what is verified, also what the index has in memory.
+pub(crate) async fn run(
+    handle: &Handle,
+    beginning: Beginning,
+    told: &mpsc::Sender<Progress>,
+) -> Result<(), LedgerError> {
+    // Everything acknowledged before this call is to be in what is verified.
     handle.settled(0).await?;
     let shared = &handle.shared;
-    shared.index.written().await;
-    let mut key = [0; 32];
-    shared.entropy.fill(&mut key);
-    let last = shared.db.read(|tx| Box::pin(async move { verify(tx, shared, key, told).await })).await?;
+    let last = match beginning {
+        Beginning::StoredState => tail::run(shared, told).await?,
+        Beginning::Start => {
+            // Also what the index has in memory.
+            shared.index.written().await;
+            let mut key = [0; 32];
+            shared.entropy.fill(&mut key);
+            shared.db.read(|tx| Box::pin(async move { verify(tx, shared, key, told).await })).await?
+        }
+    };
     for finding in &last.findings {
         tracing::error!(finding, "the books do not hold together");
     }
@@ -75,14 +96,7 @@ async fn verify(
     let mut progress = Progress { head: reached.position, ..Progress::default() };
     let replayed = replay::run(tx, shared, &reached, Prints::new(key), &mut progress, told).await?;
     let Some(Replayed { engine, model, prints }) = replayed else { return Ok(ended(progress)) };
-    if let Err(violations) = engine.check_invariants() {
-        progress.findings.extend(violations.iter().map(ToString::to_string));
-    }
-    for (asset, totals) in engine.totals() {
-        if !totals.balanced() {
-            progress.findings.push(format!("asset {}: debits and credits differ", asset.code()));
-        }
-    }
+    progress.findings.extend(books_hold(&engine));
     compare(tx, &model, &mut progress).await?;
     if (model.event_position, model.position) != (reached.event_position, reached.position) {
         let (events, position) = (reached.event_position, reached.position);
@@ -97,6 +111,15 @@ async fn verify(
         locate(tx, shared, &reached, &Differing { key, wrong }, &mut progress).await?;
     }
     Ok(ended(progress))
+}
+
+/// What of the invariants and the trial balance does not hold.
+fn books_hold(engine: &Engine) -> Vec<String> {
+    let violations = engine.check_invariants().err().unwrap_or_default();
+    let unbalanced = engine.totals().into_iter().filter(|(_, totals)| !totals.balanced());
+    let unbalanced =
+        unbalanced.map(|(asset, _)| format!("asset {}: debits and credits differ", asset.code()));
+    violations.iter().map(ToString::to_string).chain(unbalanced).collect()
 }
 
 fn ended(mut progress: Progress) -> Progress {
