@@ -26,8 +26,9 @@ const KYC_LEVEL_MIN: u8 = 1;
 /// First wait before the vault is asked again; doubles to [`WAIT_MAX`].
 const WAIT_FIRST: Duration = Duration::from_millis(50);
 const WAIT_MAX: Duration = Duration::from_secs(1);
-/// Longest wait for what identity told to arrive.
-const STANDING_MAX: Duration = Duration::from_secs(3);
+/// Longest wait for what identity told to arrive: a reader of events that lost its connection comes back within it. A
+/// call with less time is told that its deadline passed, and may ask again.
+const STANDING_MAX: Duration = Duration::from_secs(15);
 /// A card that is so young is still in the hands of the call that asked for it.
 const RESUME_AFTER: Duration = Duration::from_secs(2);
 /// Cards that one turn of the background loop looks at.

@@ -135,6 +135,8 @@ pub(crate) type Found<T> = (Place, Vec<T>);
 pub(crate) struct Memory {
     parts: RwLock<Parts>,
     standing: watch::Sender<Standing>,
+    /// Last row of the journal whose items are here or in a run.
+    gathered: watch::Sender<i64>,
 }
 
 impl Memory {
@@ -154,15 +156,23 @@ impl Memory {
         changed
     }
 
-    /// Forgets everything: another life of the owner begins.
-    pub(crate) fn reset(&self) {
+    /// Forgets everything: another life of the owner begins, and the runs hold the items up to row `indexed`.
+    pub(crate) fn reset(&self, indexed: i64) {
         self.change(|parts| *parts = Parts::default());
+        self.gathered.send_replace(indexed);
+    }
+
+    /// Waits until the items up to row `sequence` are here or in a run. Before that a look may miss what happened.
+    pub(crate) async fn gathered(&self, sequence: i64) {
+        // The sender lives as long as self, so this cannot fail.
+        let _ = self.gathered.subscribe().wait_for(|row| *row >= sequence).await;
     }
 
     /// Adds the items of the journal's rows `rows`, the first of which begins at `first_position`, and leaves `items`
     /// empty.
     pub(crate) fn absorb(&self, items: &mut Items, rows: (i64, i64), first_position: i64) {
         self.change(|parts| parts.fresh.absorb(items, rows, first_position));
+        self.gathered.send_replace(rows.1);
     }
 
     /// Waits until there is room for more.

@@ -127,7 +127,7 @@ async fn work(
     // Read again under the lease: the owner before us may have written until then.
     let progress = projection::progress(&shared.db, shared.shard, "").await?;
     shared.reached.move_to(progress.sequence, progress.position, progress.event_position);
-    shared.index.reset();
+    shared.index.reset(progress.index_sequence);
     shared.reached.catch_up_to(i64::MAX);
     let keeper = Keeper::new(Arc::clone(shared), lease.epoch);
     tasks.spawn(keeper.clone().write_runs());
@@ -143,6 +143,13 @@ async fn work(
         ended = tasks.join_next() => return Err(ended_early(ended)),
         ended = projecting_task.join_next() => return Err(ended_early(ended)),
     };
+    // The projections may be ahead of the index, whose memory died with the owner before us: nobody is served before it is
+    // gathered again, or a request id that was used would be taken for a new one.
+    tokio::select! {
+        () = shared.index.gathered(head.sequence) => {}
+        ended = tasks.join_next() => return Err(ended_early(ended)),
+        ended = projecting_task.join_next() => return Err(ended_early(ended)),
+    }
     shared.reached.catch_up_to(head.sequence);
     tracing::info!(
         position = head.position,
