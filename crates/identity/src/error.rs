@@ -157,7 +157,9 @@ impl Failure for Error {
             Self::Hash(HashError::Damaged(_)) | Self::Damaged(_) | Self::Corrupt(_) => Reason::DataCorrupt,
             Self::Hash(_) => Reason::Internal,
             Self::Token(_) => Reason::Internal,
-            Self::Messenger(MessengerError::Away(_)) => Reason::PeerUnavailable,
+            Self::Messenger(MessengerError::Away(_) | MessengerError::Unreached(_)) => {
+                Reason::PeerUnavailable
+            }
             Self::Messenger(MessengerError::Refused(_)) => Reason::Internal,
             Self::Db(error) => error.reason(),
         }

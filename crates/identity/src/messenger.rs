@@ -13,7 +13,10 @@ use crate::phone::Phone;
 /// Why notifications did not take it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessengerError {
-    /// It is away: the same may work later.
+    /// It is away, and certainly did nothing: the same may work later.
+    #[error("notifications cannot be reached: {0}")]
+    Unreached(String),
+    /// It is away, and may have sent the message before: the same may work later.
     #[error("notifications is away: {0}")]
     Away(String),
     /// It refuses: the two services do not understand each other.

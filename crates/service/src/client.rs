@@ -32,6 +32,8 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 const KEEPALIVE_MAX: Duration = Duration::from_secs(5);
 /// Kept back from the own caller's deadline, so that our answer to it still arrives.
 const MARGIN: Duration = Duration::from_millis(5);
+/// In the metadata of `PEER_UNAVAILABLE`: the peer that there was not even a connection to.
+const UNREACHED: &str = "unreached";
 
 /// The connection to one service; clones share it. Give it to a generated client:
 /// `AccountServiceClient::new(chassis.peer(Identity::Ledger)?)`. Connects when first used and again when broken.
@@ -130,7 +132,7 @@ impl Service<http::Request<Body>> for PeerChannel {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Status>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.channel.poll_ready(cx).map_err(|error| unavailable(self.peer, &error))
+        self.channel.poll_ready(cx).map_err(|error| unavailable(self.peer, &error, false))
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
@@ -154,9 +156,12 @@ impl Service<http::Request<Body>> for PeerChannel {
                 }
                 None => answer.await,
             };
-            answer.map_err(|failure| match Status::from_error(Box::new(failure)) {
-                status if status.code() == tonic::Code::Cancelled && deadline.is_some() => expired(peer),
-                status => unavailable(peer, &status),
+            answer.map_err(|failure| {
+                let reached = !is_connect_failure(&failure);
+                match Status::from_error(Box::new(failure)) {
+                    status if status.code() == tonic::Code::Cancelled && deadline.is_some() => expired(peer),
+                    status => unavailable(peer, &status, reached),
+                }
             })
         })
     }
@@ -212,7 +217,24 @@ fn expired(peer: Identity) -> Status {
     )
 }
 
-fn unavailable(peer: Identity, cause: &dyn std::error::Error) -> Status {
+/// Whether the failed call of a [`PeerChannel`] to `peer` certainly did nothing there: it never had a connection, or
+/// was turned away at the door. A call that was under way when its connection broke may have done anything.
+pub fn never_arrived(status: &Status, peer: Identity) -> bool {
+    match error::reason_of(status) {
+        Some((Reason::Overloaded | Reason::ShuttingDown, _)) => true,
+        Some((Reason::PeerUnavailable, metadata)) => {
+            metadata.get(UNREACHED).is_some_and(|unreached| unreached == peer.name())
+        }
+        _ => false,
+    }
+}
+
+fn is_connect_failure(failure: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(failure), |error| error.source())
+        .any(|error| error.is::<tonic::ConnectError>())
+}
+
+fn unavailable(peer: Identity, cause: &dyn std::error::Error, reached: bool) -> Status {
     let mut text = cause.to_string();
     let mut source = cause.source();
     while let Some(error) = source {
@@ -220,7 +242,10 @@ fn unavailable(peer: Identity, cause: &dyn std::error::Error) -> Status {
         source = error.source();
     }
     tracing::debug!(peer = peer.name(), error = %text, "the peer cannot be reached");
-    let metadata = vec![("peer", peer.name().to_owned())];
+    let mut metadata = vec![("peer", peer.name().to_owned())];
+    if !reached {
+        metadata.push((UNREACHED, peer.name().to_owned()));
+    }
     error::build(Reason::PeerUnavailable, format!("{peer} cannot be reached: {text}"), metadata, &[], None)
 }
 

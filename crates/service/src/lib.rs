@@ -33,7 +33,7 @@ mod server;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub use bursar_proto::access::Identity;
-pub use client::PeerChannel;
+pub use client::{PeerChannel, never_arrived};
 pub use context::{CallContext, CustomerClaims};
 pub use deadline::Deadline;
 pub use error::{Invalid, OrStatus, PeerError, reason_of, status};

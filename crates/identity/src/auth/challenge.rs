@@ -2,7 +2,8 @@
 //!
 //! A code exists in memory only, between the transaction that keeps its MAC and the call that hands it over. If the
 //! process dies in between, the repetition of the request finds a challenge that is not known to be sent and makes it
-//! a new code. A try is counted and committed before anything is compared.
+//! a new code. A code counts for its phone's limits before it is handed over; only one that certainly never got out is
+//! given back. A try is counted and committed before anything is compared.
 
 use bursar_service::db::{Isolation, Tx};
 use bursar_types::{RequestId, Timestamp};
@@ -39,6 +40,9 @@ pub(super) struct Prepared {
 pub(super) struct Dispatch {
     message: Message,
     send: i64,
+    /// How it is counted.
+    send_id: String,
+    phone_index: [u8; MAC_LENGTH],
 }
 
 /// What a try found.
@@ -122,9 +126,11 @@ impl Core {
         }
         let expires_at = now.plus(code::LIFETIME);
         codes::renew(tx, id, mac, expires_at).await?;
-        codes::count_send(tx, phone_index, &self.ids.next_uuid().to_string(), purpose, now).await?;
+        let send_id = self.ids.next_uuid().to_string();
+        codes::count_send(tx, phone_index, &send_id, purpose, now).await?;
         let message = if real { Message::Code { purpose, code } } else { Message::AccountExists };
-        Ok(Prepared { expires_at, dispatch: Some(Dispatch { message, send: stands.sends + 1 }) })
+        let dispatch = Dispatch { message, send: stands.sends + 1, send_id, phone_index };
+        Ok(Prepared { expires_at, dispatch: Some(dispatch) })
     }
 
     /// Hands the message over, outside any transaction, and notes that it is known to be sent.
@@ -135,7 +141,7 @@ impl Core {
         phone: &Phone,
         locale: Locale,
     ) -> Result<(), Error> {
-        let Some(Dispatch { message, send }) = prepared.dispatch else { return Ok(()) };
+        let Some(Dispatch { message, send, send_id, phone_index }) = prepared.dispatch else { return Ok(()) };
         let is_notice = message == Message::AccountExists;
         let outgoing = Outgoing {
             request_id: RequestId::from_uuid(self.ids.next_uuid()),
@@ -148,6 +154,14 @@ impl Core {
             // The answer to a known phone must not differ from that to an unknown one.
             Err(MessengerError::Refused(reason)) if is_notice => {
                 tracing::warn!(reason, "the owner of a phone was not told of a sign-up with it");
+            }
+            Err(unreached @ MessengerError::Unreached(_)) => {
+                self.db
+                    .write_at(Isolation::ReadCommitted, |tx| {
+                        Box::pin(codes::give_back_send(tx, phone_index, &send_id))
+                    })
+                    .await?;
+                return Err(unreached.into());
             }
             other => other?,
         }

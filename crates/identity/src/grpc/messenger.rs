@@ -2,8 +2,8 @@
 
 use bursar_proto::notifications::v1::message_service_client::MessageServiceClient;
 use bursar_proto::notifications::v1::{PutRecipientRequest, SendOneTimeCodeRequest};
-use bursar_service::PeerChannel;
 use bursar_service::parse::timestamp_message;
+use bursar_service::{Identity, PeerChannel, never_arrived};
 use futures::future::BoxFuture;
 use tonic::{Code, Status};
 
@@ -32,6 +32,7 @@ fn refusal(status: &Status) -> MessengerError {
         Code::InvalidArgument | Code::Unimplemented | Code::PermissionDenied | Code::AlreadyExists => {
             MessengerError::Refused(text)
         }
+        _ if never_arrived(status, Identity::Notifications) => MessengerError::Unreached(text),
         _ => MessengerError::Away(text),
     }
 }

@@ -246,6 +246,23 @@ pub async fn count_send(
         .map(drop)
 }
 
+/// Takes back the count of a code that certainly did not get out.
+///
+/// # Errors
+/// What the database refused.
+pub async fn give_back_send(
+    tx: &mut Tx<'_>,
+    phone_index: [u8; MAC_LENGTH],
+    send_id: &str,
+) -> Result<(), DbError> {
+    tx.query("DELETE FROM code_sends WHERE phone_index = $1 AND send_id = $2")
+        .bind(phone_index)
+        .bind(send_id)
+        .execute()
+        .await
+        .map(drop)
+}
+
 /// Removes what no limit looks at any more.
 ///
 /// # Errors

@@ -89,6 +89,20 @@ on_both_databases! {
         assert_eq!(error.reason(), Reason::RateLimited, "a repetition is no way around the limit");
     }
 
+    async fn a_send_that_certainly_failed_is_given_back(database: TestDatabase) {
+        let world = World::new(&database).await;
+        world.notebook.unreached.store(true, std::sync::atomic::Ordering::SeqCst);
+        let once = Asked { principal: BACKEND, request_id: request() };
+        for _ in 0..11 {
+            let error = world.core.sign_up(once, crate::world::sign_up(PHONE)).await.unwrap_err();
+            assert_eq!(error.reason(), Reason::PeerUnavailable);
+        }
+        world.notebook.unreached.store(false, std::sync::atomic::Ordering::SeqCst);
+        let started = world.core.sign_up(once, crate::world::sign_up(PHONE)).await.unwrap();
+        let confirm = Confirm { sign_up_id: started.id, code: world.notebook.code() };
+        world.core.confirm_sign_up(asked(BACKEND), confirm).await.expect("the last code is the one that counts");
+    }
+
     async fn a_step_up_tells_in_the_token_when_it_was(database: TestDatabase) {
         let world = World::new(&database).await;
         world.join(PHONE).await;

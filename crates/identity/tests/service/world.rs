@@ -1,6 +1,6 @@
 //! One identity service without its gRPC, and what tests do with it again and again.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -57,6 +57,8 @@ pub(crate) struct Notebook {
     pub(crate) recipients: Mutex<Vec<Recipient>>,
     /// So many of the next calls fail.
     pub(crate) away: AtomicU32,
+    /// Whether there is not even a connection.
+    pub(crate) unreached: AtomicBool,
     /// Whether notices without a code are refused.
     pub(crate) refuses_notices: Mutex<bool>,
 }
@@ -86,6 +88,9 @@ impl Notebook {
 impl Messenger for Notebook {
     fn send(&self, message: Outgoing) -> BoxFuture<'_, Result<(), MessengerError>> {
         Box::pin(async move {
+            if self.unreached.load(Ordering::SeqCst) {
+                return Err(MessengerError::Unreached("as asked".into()));
+            }
             if self.is_away() {
                 return Err(MessengerError::Away("as asked".into()));
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bursar_ledger_engine::{Action, Command, CustomerStatus};
 use bursar_proto::ledger::v1 as proto;
 use bursar_proto::ledger::v1::card_service_server::CardService as _;
 use bursar_service::deadline::Deadline;
@@ -10,6 +11,8 @@ use bursar_testkit::on_both_databases;
 
 use super::world::{World, by, by_customer, customer, eventually, reason, uuid};
 use crate::peers::CustomerFacts;
+use crate::program;
+use crate::writer::Order;
 
 on_both_databases! {
     async fn a_card_goes_through_its_life(database: TestDatabase) {
@@ -72,6 +75,32 @@ on_both_databases! {
         assert_eq!(reason(&node.issue(holder.customer, wish(uuid())).await.unwrap_err()), "KYC_LEVEL_TOO_LOW");
         // What was granted before is still told.
         assert_eq!(node.issue(holder.customer, wish(id)).await.unwrap(), made);
+        node.stop().await;
+    }
+
+    async fn news_of_identity_that_is_on_its_way_is_waited_out(database: TestDatabase) {
+        let world = World::new(database);
+        let node = world.node().await;
+        let holder = node.holder(0).await;
+        let told = async |status| {
+            let action = Action::SetCustomerStanding { customer: holder.customer, status, kyc_level: 1 };
+            let (request_id, actor) = (uuid().parse().unwrap(), program::itself());
+            node.handle.submit(Order::internal(Command { request_id, actor, action })).await.unwrap();
+        };
+        // Identity calls the customer active; the ledger has heard so far only that it is not so.
+        told(CustomerStatus::Suspended).await;
+        let wish = proto::IssueCardRequest {
+            request_id: uuid(),
+            account_id: holder.account.account_id.clone(),
+            card_product_id: holder.product.clone(),
+        };
+        let mut asked = Box::pin(node.issue(holder.customer, wish));
+        let early = Deadline::after(Duration::from_millis(300)).bound(&mut asked).await;
+        assert!(early.is_err(), "neither refused nor issued: {early:?}");
+        told(CustomerStatus::Active).await;
+        assert_eq!(asked.as_mut().await.unwrap().state(), proto::CardState::PendingActivation);
+        drop(asked);
+        assert_eq!(node.findings().await, Vec::<String>::new());
         node.stop().await;
     }
 

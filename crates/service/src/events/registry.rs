@@ -37,8 +37,9 @@ impl Registry {
         Err(EventError::Field { field: "start.consumer", what })
     }
 
-    /// Registers `name` if it is new, at `position`. A known name keeps where it stands, unless the reader has gone
-    /// back: then retention must wait for it there.
+    /// Registers `name` at `position`, where it goes on from. That is what it has durable, whatever was noted before:
+    /// this process may have died before it wrote the last word down, and a reader that has gone back must be waited
+    /// for there.
     pub(super) async fn register(&self, name: &str, position: i64) -> Result<(), EventError> {
         let now = self.clock.now();
         let count = self
@@ -48,7 +49,7 @@ impl Registry {
                     tx.query(
                         "INSERT INTO bursar_event_consumers (name, position, updated_at) VALUES ($1, $2, $3)
                          ON CONFLICT (name) DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at
-                         WHERE bursar_event_consumers.position > excluded.position",
+                         WHERE bursar_event_consumers.position <> excluded.position",
                     )
                     .bind(name)
                     .bind(position)

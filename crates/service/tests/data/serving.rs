@@ -182,6 +182,27 @@ on_both_databases! {
         eventually("the reader's last word is noted", async || list().await == (7, 0, 7)).await;
     }
 
+    async fn a_reader_that_comes_back_further_is_noted_where_it_stands(database: TestDatabase) {
+        let served = served(&database).await;
+        publish_all(&served.db, &served.log, &["a"], 7).await;
+        let at = |position, epoch: &str| SubscribeStart {
+            consumer: "gateway-relay".into(),
+            cursor: Some(Cursor { epoch: epoch.into(), position }),
+            ..Default::default()
+        };
+        let list = async || {
+            let listed = served.client().list_consumers(ListConsumersRequest::default()).await.unwrap().into_inner();
+            listed.consumers.into_iter().find(|consumer| consumer.name == "gateway-relay").unwrap().position
+        };
+        let epoch = served.log.bounds().await.unwrap().epoch;
+        // The source died before it noted the reader's last word; and a reader went back to an older copy of its own.
+        for stands in [3, 7, 2] {
+            let mut reader = Reader::open(&served, at(stands, &epoch)).await.unwrap();
+            assert_eq!(reader.responses.message().await.unwrap().unwrap().head_position, 7);
+            assert_eq!(list().await, stands);
+        }
+    }
+
     async fn subscriptions_end_when_the_process_drains(database: TestDatabase) {
         let served = served(&database).await;
         let mut reader = Reader::open(&served, SubscribeStart::default()).await.unwrap();

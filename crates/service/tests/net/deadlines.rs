@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use bursar_service::{Deadline, Identity};
+use bursar_service::{Deadline, Identity, never_arrived};
 use bursar_types::Reason;
 use tonic::{Code, Request};
 
@@ -35,6 +35,26 @@ async fn the_server_itself_says_deadline_exceeded_to_a_client_that_does_not_watc
     assert!(status.message().contains("nothing half done"), "{status:?}");
     reached("by-default-dropped").await;
     vault.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_that_never_arrived_is_told_from_one_that_may_have() {
+    let place = Place::new();
+    let vault = place.start(Identity::Vault, &["service.default_deadline_ms=40"]).await;
+    let gateway = place.channel(&vault, Identity::Gateway);
+    let late = call(&gateway, VERIFY_CARD, "hang on-the-way").await.unwrap_err();
+    assert!(!never_arrived(&late, Identity::Vault), "{late:?}");
+    vault.stop().await;
+    // The connection may still be breaking when the first of these calls is made.
+    let gone = async || {
+        let refused = call(&gateway, VERIFY_CARD, "anything").await.unwrap_err();
+        assert_eq!(reason(&refused), Reason::PeerUnavailable);
+        assert!(!never_arrived(&refused, Identity::Ledger), "it speaks of another peer");
+        never_arrived(&refused, Identity::Vault)
+    };
+    tokio::time::timeout(PATIENCE, async { while !gone().await {} })
+        .await
+        .expect("nobody listens there any more");
 }
 
 #[tokio::test]
