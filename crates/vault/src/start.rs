@@ -4,18 +4,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bursar_service::config::ConfigError;
-use bursar_service::db::{Db, DbError};
+use bursar_service::db::{Db, DbError, Isolation};
 use bursar_service::token::TokenSigner;
 use bursar_service::{Backoff, Chassis, Identity, Parts, StartError};
 use bursar_types::Timestamp;
 
+use crate::audit::notary::{self, Notary};
 use crate::audit::{Actor, AuditRecord, Operation, Outcome};
 use crate::cases::{EVERY, Vault};
 use crate::config::Config;
-use crate::keys::{self, KeyError, KeyRing, RootKey};
+use crate::error::VaultError;
+use crate::keys::{self, KeyError, KeyRing, Keys, RootKey};
 use crate::password_hash::PasswordHasher;
 use crate::proof::ProofSigner;
-use crate::{grpc, harden, store};
+use crate::{group, grpc, harden, store};
 
 /// Starts the vault on the chassis.
 pub(crate) async fn start(chassis: Chassis, config: Config) -> Result<Parts, StartError> {
@@ -29,10 +31,16 @@ pub(crate) async fn start(chassis: Chassis, config: Config) -> Result<Parts, Sta
         );
         return Err(ConfigError::new(text).into());
     }
-    let keys = open_keys(&chassis.db, &config.keys.root_file, chassis.sandbox, chassis.clock.now()).await?;
+    let log_id = name_log(&chassis.db, &chassis.ids.next_uuid().to_string()).await?;
+    let ring = open_keys(&chassis.db, &config.keys.root_file, chassis.sandbox, chassis.clock.now()).await?;
+    let keys = Keys::sealed();
+    keys.open(ring);
+    let (queues, inboxes) = group::queues(&chassis.supervisor.shutdown());
     let vault = Vault {
         db: chassis.db.clone(),
-        keys: Arc::new(keys),
+        keys,
+        queues,
+        notary: Notary::new(signer.clone(), Arc::clone(&chassis.machine_clock), &log_id),
         hasher: PasswordHasher::new(),
         proofs: ProofSigner::new(signer, Arc::clone(&chassis.machine_clock), chassis.ids.clone()),
         events: chassis.events.clone(),
@@ -40,17 +48,41 @@ pub(crate) async fn start(chassis: Chassis, config: Config) -> Result<Parts, Sta
         clock: Arc::clone(&chassis.clock),
         entropy: Arc::clone(&chassis.entropy),
     };
-    let shutdown = chassis.supervisor.shutdown();
-    let keeper = vault.clone();
+    inboxes.run(&vault, &chassis.supervisor);
+    run_loops(&vault, &chassis);
+    Ok(Parts::new(grpc::routes(vault, chassis.draining.clone(), chassis.max_message_bytes())))
+}
+
+/// What the vault does by itself.
+fn run_loops(vault: &Vault, chassis: &Chassis) {
+    let (keeper, shutdown) = (vault.clone(), chassis.supervisor.shutdown());
     chassis.supervisor.spawn_loop("upkeep", Backoff::default(), move || {
         let (keeper, shutdown) = (keeper.clone(), shutdown.clone());
         async move {
             keeper.keep_up().await?;
             let _ = tokio::time::timeout(EVERY, shutdown.cancelled()).await;
-            Ok::<_, DbError>(())
+            Ok::<_, VaultError>(())
         }
     });
-    Ok(Parts::new(grpc::routes(vault, chassis.max_message_bytes())))
+    let (notary, shutdown) = (vault.clone(), chassis.supervisor.shutdown());
+    chassis.supervisor.spawn_loop("notary", Backoff::default(), move || {
+        let (notary, shutdown) = (notary.clone(), shutdown.clone());
+        async move {
+            notary.notarize().await?;
+            let _ = tokio::time::timeout(notary::EVERY, shutdown.cancelled()).await;
+            Ok::<_, VaultError>(())
+        }
+    });
+}
+
+/// The audit log's name, which it gets when it is begun.
+pub(crate) async fn name_log(db: &Db, fresh_id: &str) -> Result<String, StartError> {
+    let name = db
+        .write_at(Isolation::ReadCommitted, |tx| {
+            Box::pin(async move { store::audit::adopt(tx, fresh_id).await })
+        })
+        .await?;
+    Ok(name)
 }
 
 /// Opens the keys with the root key's file; makes them where there are none yet.
@@ -87,8 +119,10 @@ async fn make_keys(db: &Db, root: &RootKey, now: Timestamp) -> Result<Vec<keys::
     let record = AuditRecord::new(now, &actor, Operation::CreateKeys, "", Outcome::Allowed, "first start");
     let (fresh, record) = (&fresh, &record);
     let stored = db
-        .write(|tx| {
+        .write_at(Isolation::ReadCommitted, |tx| {
             Box::pin(async move {
+                // Two that start at once: the second waits here, and finds the first's keys.
+                let head = store::audit::lock(tx).await?;
                 let found = store::keys::all(tx).await?;
                 if !found.is_empty() {
                     return Ok::<_, DbError>(found);
@@ -96,7 +130,7 @@ async fn make_keys(db: &Db, root: &RootKey, now: Timestamp) -> Result<Vec<keys::
                 for key in fresh {
                     store::keys::insert(tx, key).await?;
                 }
-                store::audit::append(tx, record).await?;
+                store::audit::append_to(tx, head, std::slice::from_ref(record)).await?;
                 store::keys::all(tx).await
             })
         })
@@ -108,6 +142,6 @@ async fn make_keys(db: &Db, root: &RootKey, now: Timestamp) -> Result<Vec<keys::
 fn of_keys(error: KeyError) -> StartError {
     match error {
         KeyError::RootFile(_) | KeyError::Wrapped { .. } => StartError::Configuration(error.to_string()),
-        KeyError::Missing { .. } => StartError::Internal(error.to_string()),
+        KeyError::Sealed | KeyError::Missing { .. } => StartError::Internal(error.to_string()),
     }
 }

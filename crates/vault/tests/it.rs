@@ -3,11 +3,13 @@
 
 #[cfg(test)]
 mod it {
+    mod audit;
     mod issue;
     mod password;
     mod reveal;
     mod secrecy;
     mod start;
+    mod stream;
     mod support;
     mod verify;
 }

@@ -18,6 +18,7 @@ use super::{PASSWORD_LOCK, PASSWORD_TRIES_MAX, Vault};
 use crate::audit::{Actor, AuditRecord, Operation, Outcome};
 use crate::crypto::secret::random;
 use crate::error::VaultError;
+use crate::keys::KeyRing;
 use crate::password_hash::{Admission, verifier};
 use crate::payment::weakness::weakness;
 use crate::proof::{Payment, Proof, Statement};
@@ -89,18 +90,19 @@ impl Vault {
         let admission = self.hasher.admit()?;
         let salt: [u8; 16] = random();
         let stretched = self.hasher.stretch(&admission, password, salt).await?;
-        let (pepper_version, pepper) = self.keys.pepper();
+        let ring = self.keys.ring()?;
+        let (pepper_version, pepper) = ring.pepper();
         let verifier = Verifier { pepper_version, salt, value: verifier(pepper, card_id, &stretched) };
         let verifier = &verifier;
 
         let now = self.now();
         let card = card_id.as_uuid().into_bytes();
-        let digest = self.digest(SET, request_id, &[&card, password.expose().as_bytes()]);
+        let digest = Self::digest(&ring, SET, request_id, &[&card, password.expose().as_bytes()]);
         let record = AuditRecord::new(now, actor, Operation::SetCardPassword, card_id, Outcome::Allowed, "");
         let record = &record;
         let scope = Scope { method: SET, principal: &actor.principal };
         self.db
-            .write(|tx| {
+            .write_at(Isolation::ReadCommitted, |tx| {
                 Box::pin(async move {
                     idempotency::once(tx, scope, request_id, digest, |tx| {
                         Box::pin(async move {
@@ -134,11 +136,12 @@ impl Vault {
     }
 
     async fn try_verify(&self, actor: &Actor, given: &PasswordTry) -> Result<PasswordAnswer, VaultError> {
+        let ring = self.keys.ring()?;
         let admission = self.hasher.admit()?;
-        let (row, result) = match self.begin_try(actor, given).await? {
+        let (row, result) = match self.begin_try(&ring, actor, given).await? {
             Begun::Known { row, result } => (row, result),
             Begun::Counted { row, verifier, set_at, customer_id } => {
-                let right = self.compare(&admission, given, &verifier).await?;
+                let right = self.compare(&ring, &admission, given, &verifier).await?;
                 self.finish_try(actor, given, &row, set_at, customer_id, right).await?
             }
         };
@@ -150,10 +153,16 @@ impl Vault {
     }
 
     /// Takes the request id and counts the try, durably.
-    async fn begin_try(&self, actor: &Actor, given: &PasswordTry) -> Result<Begun, VaultError> {
+    async fn begin_try(
+        &self,
+        ring: &KeyRing,
+        actor: &Actor,
+        given: &PasswordTry,
+    ) -> Result<Begun, VaultError> {
         let card_id = given.card_id;
         let asset = given.payment.amount.asset.code();
-        let digest = self.digest(
+        let digest = Self::digest(
+            ring,
             VERIFY,
             given.request_id,
             &[
@@ -233,12 +242,12 @@ impl Vault {
 
     async fn compare(
         &self,
+        ring: &KeyRing,
         admission: &Admission,
         given: &PasswordTry,
         stored: &Verifier,
     ) -> Result<bool, VaultError> {
-        let pepper = self
-            .keys
+        let pepper = ring
             .pepper_of(stored.pepper_version)
             .ok_or(VaultError::Corrupt("a card password names a pepper that does not exist"))?;
         let stretched = self.hasher.stretch(admission, &given.password, stored.salt).await?;

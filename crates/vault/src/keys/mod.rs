@@ -13,10 +13,12 @@
 //! Every key but the root lies in the database, wrapped by the root (RFC 3394), with a check value that names purpose,
 //! scope and version: a wrapped key moved to another row opens, and is refused by its check value.
 
+mod held;
 mod ring;
 mod root;
 mod stored;
 
+pub(crate) use held::Keys;
 pub(crate) use ring::{Fingerprint, KeyRing, first_set};
 pub(crate) use root::RootKey;
 pub(crate) use stored::{KeyState, Purpose, StoredKey};
@@ -24,6 +26,9 @@ pub(crate) use stored::{KeyState, Purpose, StoredKey};
 /// Why the keys are not usable. The texts name purposes and files, never key bytes.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyError {
+    /// The vault is sealed.
+    #[error("the vault is sealed")]
+    Sealed,
     /// The file of the root key cannot be used.
     #[error("keys.root_file: {0}")]
     RootFile(String),

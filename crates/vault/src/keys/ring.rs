@@ -46,6 +46,7 @@ impl<K> Versions<K> {
 }
 
 /// A card number as the database knows it, and the version of the key that made it so.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Fingerprint {
     pub(crate) value: [u8; 32],
     pub(crate) key_version: u32,

@@ -3,7 +3,10 @@
 use bursar_service::migrate::Migration;
 
 /// All migrations, in order. One that was released is never changed.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration { version: 1, name: "vault", sql: VAULT }];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "vault", sql: VAULT },
+    Migration { version: 2, name: "audit log", sql: AUDIT_LOG },
+];
 
 /// There is no column for a CVV2, and none in which a card number or password lies in plain.
 const VAULT: &str = "
@@ -122,4 +125,57 @@ CREATE TABLE audit (
     leaf {{bytes}} NOT NULL
 );
 CREATE INDEX audit_by_subject ON audit (subject, seq);
+";
+
+/// The audit records become the leaves of a Merkle log.
+const AUDIT_LOG: &str = "
+-- Append-only: nothing in the vault updates or deletes here. `body` is what is hashed; the columns beside it say the
+-- same, for people who ask with SQL.
+CREATE TABLE audit_record (
+    leaf_index {{number_key}},
+    at BIGINT NOT NULL,
+    caller TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    body {{bytes}} NOT NULL
+);
+INSERT INTO audit_record (leaf_index, at, caller, customer_id, operation, subject, outcome, reason, body)
+    SELECT ROW_NUMBER() OVER (ORDER BY seq) - 1, at, caller, customer_id, operation, subject, outcome, reason, body
+    FROM audit;
+DROP TABLE audit;
+CREATE INDEX audit_record_by_subject ON audit_record (subject, leaf_index);
+
+-- The end of the log: who appends locks this row. `peaks` are the roots of the complete subtrees, 32 bytes each.
+CREATE TABLE audit_head (
+    id BIGINT PRIMARY KEY,
+    turns BIGINT NOT NULL,
+    log_id TEXT,
+    size BIGINT NOT NULL,
+    peaks {{bytes}}
+);
+INSERT INTO audit_head (id, turns, log_id, size, peaks) VALUES (1, 0, NULL, 0, NULL);
+
+-- Made of the records, for proofs: 256 hashes a tile.
+CREATE TABLE audit_tiles (
+    id BIGINT PRIMARY KEY,
+    turns BIGINT NOT NULL,
+    size BIGINT NOT NULL
+);
+INSERT INTO audit_tiles (id, turns, size) VALUES (1, 0, 0);
+CREATE TABLE audit_tile (
+    level BIGINT NOT NULL,
+    tile BIGINT NOT NULL,
+    hashes {{bytes}} NOT NULL,
+    PRIMARY KEY (level, tile)
+);
+CREATE TABLE audit_checkpoint (
+    size {{number_key}},
+    root {{bytes}} NOT NULL,
+    time BIGINT NOT NULL,
+    lasting BOOLEAN NOT NULL,
+    text TEXT NOT NULL
+);
 ";

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bursar_proto::common::v1::Money;
+use bursar_proto::vault::v1::audit_service_client::AuditServiceClient;
 use bursar_proto::vault::v1::card_vault_service_client::CardVaultServiceClient;
 use bursar_proto::vault::v1::cardholder_service_client::CardholderServiceClient;
 use bursar_proto::vault::v1::verification_service_client::VerificationServiceClient;
@@ -209,6 +210,24 @@ impl Vault<'_> {
 
     pub(crate) fn holder(&self) -> CardholderServiceClient<PeerChannel> {
         CardholderServiceClient::new(self.channel(Identity::Backend))
+    }
+
+    pub(crate) fn auditor(&self) -> AuditServiceClient<PeerChannel> {
+        AuditServiceClient::new(self.channel(Identity::Operator))
+    }
+
+    /// Every audit record, from the first.
+    pub(crate) async fn records(&self) -> Vec<AuditRecord> {
+        let mut all = Vec::new();
+        let mut request = ListAuditRecordsRequest { page_size: 1_000, ..Default::default() };
+        loop {
+            let page = self.auditor().list_audit_records(request.clone()).await.unwrap().into_inner();
+            all.extend(page.records);
+            if page.next_page_token.is_empty() {
+                return all;
+            }
+            request.page_token = page.next_page_token;
+        }
     }
 
     pub(crate) fn gateway(&self) -> VerificationServiceClient<PeerChannel> {
