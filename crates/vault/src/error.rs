@@ -78,6 +78,15 @@ pub(crate) enum VaultError {
     /// A proof could not be signed.
     #[error(transparent)]
     Proof(#[from] TokenError),
+    /// The state forbids it.
+    #[error("{0}")]
+    WrongState(&'static str),
+    /// All shares are there, and they do not make the vault's root key.
+    #[error("the shares do not open this vault: give all of them again")]
+    SharesWrong,
+    /// The keys were changed meanwhile: tried again with the new ones.
+    #[error("the keys were changed meanwhile")]
+    KeysChanged,
     /// What the whole group failed for that this was a part of.
     #[error("{0}")]
     Together(Arc<VaultError>),
@@ -121,6 +130,9 @@ impl Failure for VaultError {
             Self::RateLimited { .. } => Reason::RateLimited,
             Self::Overloaded => Reason::Overloaded,
             Self::Key(KeyError::Sealed) => Reason::VaultSealed,
+            Self::Key(KeyError::Hsm(_)) => Reason::PeerUnavailable,
+            Self::WrongState(_) | Self::SharesWrong => Reason::WrongState,
+            Self::KeysChanged => Reason::Conflict,
             Self::Record(_) | Self::Key(_) | Self::Corrupt(_) => Reason::DataCorrupt,
             Self::Together(error) => error.reason(),
             Self::DeadlineExceeded => Reason::DeadlineExceeded,

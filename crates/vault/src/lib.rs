@@ -27,13 +27,14 @@ mod group;
 mod grpc;
 mod harden;
 mod keys;
+pub mod measure;
 mod password_hash;
 mod payment;
 mod proof;
 mod start;
 mod store;
 
-pub use config::{Config, KeysConfig, SigningConfig};
+pub use config::{Config, KeysConfig, Pkcs11Config, RewrapConfig, RootKind, SealConfig, SigningConfig};
 
 use bursar_service::{Identity, Spec};
 

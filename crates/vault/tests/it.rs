@@ -4,9 +4,12 @@
 #[cfg(test)]
 mod it {
     mod audit;
+    mod hsm;
     mod issue;
+    mod keys;
     mod password;
     mod reveal;
+    mod seal;
     mod secrecy;
     mod start;
     mod stream;

@@ -4,7 +4,9 @@
 //! weighs on both.
 
 mod ledger;
+mod place;
 mod tell;
+mod vault;
 
 use bursar_loadgen::{Figure, plot, report};
 
@@ -15,9 +17,11 @@ use crate::exit::Exit;
 pub(crate) async fn run(arguments: &Bench) -> Result<(), Exit> {
     let name = match arguments.name {
         BenchName::Ledger => "ledger",
+        BenchName::Vault => "vault",
     };
     let figures = match arguments.name {
         BenchName::Ledger => ledger::measure(arguments).await?,
+        BenchName::Vault => vault::measure(arguments).await?,
     };
     let database = if arguments.databases.database_url.is_some() { "postgres" } else { "sqlite" };
     if let Some(path) = &arguments.plot {

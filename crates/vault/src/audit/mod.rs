@@ -31,6 +31,13 @@ pub(crate) struct Actor {
     pub(crate) principal: String,
 }
 
+impl Actor {
+    /// The vault itself, for what it does unasked.
+    pub(crate) fn vault() -> Self {
+        Self { caller: Identity::Vault, customer: None, principal: "service/vault".to_owned() }
+    }
+}
+
 impl From<&CallContext> for Actor {
     fn from(context: &CallContext) -> Self {
         Self {
@@ -52,6 +59,12 @@ pub(crate) enum Operation {
     CreateRevealTicket,
     RedeemRevealTicket,
     CreateKeys,
+    RotateKey,
+    RetireKey,
+    Rewrap,
+    Unseal,
+    Seal,
+    Rekey,
 }
 
 impl Operation {
@@ -66,6 +79,12 @@ impl Operation {
             Self::CreateRevealTicket => "reveal.create",
             Self::RedeemRevealTicket => "reveal.redeem",
             Self::CreateKeys => "keys.create",
+            Self::RotateKey => "keys.rotate",
+            Self::RetireKey => "keys.retire",
+            Self::Rewrap => "keys.rewrap",
+            Self::Unseal => "vault.unseal",
+            Self::Seal => "vault.seal",
+            Self::Rekey => "vault.rekey",
         }
     }
 }

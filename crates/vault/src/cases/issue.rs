@@ -125,6 +125,9 @@ impl Vault {
                 Box::pin(async move {
                     // Groups take the end of the audit log first, too: so neither waits for the other for ever.
                     let head = store::audit::lock(tx).await?;
+                    if head.keys() != ring.generation() {
+                        return Err(VaultError::KeysChanged.into());
+                    }
                     let response = idempotency::once(tx, scope, request_id, digest, |tx| {
                         Box::pin(async move {
                             let card = self.card_with_number(tx, ring, head, actor, wanted).await?;
@@ -205,6 +208,7 @@ impl Vault {
 
     /// What may be known of a card.
     pub(crate) async fn card(&self, card_id: CardId) -> Result<CardSummary, VaultError> {
+        self.keys.ring()?;
         let card = self.db.read(|tx| Box::pin(async move { store::cards::find(tx, card_id).await })).await?;
         card.as_ref().map(message).ok_or(VaultError::NotFound { what: "card" })
     }

@@ -4,6 +4,8 @@ mod issue;
 mod password;
 mod ranges;
 mod reveal;
+mod rotate;
+mod seal;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -16,11 +18,13 @@ use bursar_service::db::{Db, Isolation, Tx};
 use bursar_service::events::EventLog;
 use bursar_types::id::CardId;
 use bursar_types::{Clock, Entropy, Failure as _, IdSource, RequestId, Timestamp};
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 pub(crate) use issue::{ISSUE, NewCard, message as card_message, sealed_card};
 pub(crate) use password::PasswordTry;
 pub(crate) use reveal::NewReveal;
+pub(crate) use seal::{RootSource, Seal, Told, next_of, take_next};
 pub(crate) use upkeep::EVERY;
 pub(crate) use verify::{CardAnswer, CardQuestion};
 
@@ -57,6 +61,11 @@ pub(crate) struct Vault {
     pub(crate) keys: Keys,
     pub(crate) hasher: PasswordHasher,
     pub(crate) proofs: ProofSigner,
+    pub(crate) seal: Seal,
+    /// Tells the loop that rewraps that there is something to do.
+    pub(crate) rewrap_begun: Arc<Notify>,
+    /// Records that are rewrapped in a second at most.
+    pub(crate) rewrap_per_second: u32,
     pub(crate) queues: Queues,
     pub(crate) notary: Notary,
     pub(crate) events: EventLog,
@@ -68,6 +77,11 @@ pub(crate) struct Vault {
 impl Vault {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Whether anything is answered at all.
+    pub(crate) fn require_open(&self) -> Result<(), VaultError> {
+        Ok(self.keys.ring().map(drop)?)
     }
 
     /// The digest by which a reuse of a request id is seen. Keyed: requests hold card passwords, which are few enough

@@ -69,7 +69,11 @@ impl Vault {
         card_id: CardId,
         password: Arc<CardPassword>,
     ) -> Result<(), VaultError> {
-        let outcome = self.try_set(actor, request_id, card_id, &password).await;
+        let mut outcome = self.try_set(actor, request_id, card_id, &password).await;
+        if let Err(VaultError::KeysChanged) = outcome {
+            self.refresh_keys().await?;
+            outcome = self.try_set(actor, request_id, card_id, &password).await;
+        }
         self.audited(actor, Operation::SetCardPassword, &card_id.to_string(), outcome).await
     }
 
@@ -93,7 +97,7 @@ impl Vault {
         let ring = self.keys.ring()?;
         let (pepper_version, pepper) = ring.pepper();
         let verifier = Verifier { pepper_version, salt, value: verifier(pepper, card_id, &stretched) };
-        let verifier = &verifier;
+        let (verifier, generation) = (&verifier, ring.generation());
 
         let now = self.now();
         let card = card_id.as_uuid().into_bytes();
@@ -106,6 +110,10 @@ impl Vault {
                 Box::pin(async move {
                     idempotency::once(tx, scope, request_id, digest, |tx| {
                         Box::pin(async move {
+                            let head = store::audit::lock(tx).await?;
+                            if head.keys() != generation {
+                                return Err(VaultError::KeysChanged);
+                            }
                             let card = Self::own_card(tx, actor, card_id).await?;
                             store::passwords::set(tx, card_id, verifier, now).await?;
                             let told = CardPasswordSet {
@@ -114,7 +122,7 @@ impl Vault {
                             };
                             self.events
                                 .publish(tx, NewEvent::new("vault.card_password.set", card_id, &told))?;
-                            store::audit::append(tx, record).await?;
+                            store::audit::append_to(tx, head, std::slice::from_ref(record)).await?;
                             Ok::<_, VaultError>(Vec::new())
                         })
                     })
@@ -136,6 +144,8 @@ impl Vault {
     }
 
     async fn try_verify(&self, actor: &Actor, given: &PasswordTry) -> Result<PasswordAnswer, VaultError> {
+        // The password may be under a key that another process made a moment ago.
+        self.refresh_keys().await?;
         let ring = self.keys.ring()?;
         let admission = self.hasher.admit()?;
         let (row, result) = match self.begin_try(&ring, actor, given).await? {
@@ -247,9 +257,8 @@ impl Vault {
         given: &PasswordTry,
         stored: &Verifier,
     ) -> Result<bool, VaultError> {
-        let pepper = ring
-            .pepper_of(stored.pepper_version)
-            .ok_or(VaultError::Corrupt("a card password names a pepper that does not exist"))?;
+        let unknown = VaultError::Corrupt("a card password names a pepper that does not exist");
+        let pepper = ring.pepper_of(stored.pepper_version).ok_or(unknown)?;
         let stretched = self.hasher.stretch(admission, &given.password, stored.salt).await?;
         Ok(verifier(pepper, given.card_id, &stretched).ct_eq(&stored.value).into())
     }

@@ -36,7 +36,7 @@ impl Vault {
     ) -> Result<CreateBinRangeResponse, VaultError> {
         let now = self.now();
         let ring = self.keys.ring()?;
-        let cvk = ring.make_cvk(id, now);
+        let cvk = ring.make_cvk(id, now)?;
         let record = AuditRecord::new(now, actor, Operation::CreateBinRange, id, Outcome::Allowed, "");
         let (cvk, record) = (&cvk, &record);
         let scope = Scope { method: "CreateBinRange", principal: &actor.principal };
@@ -67,6 +67,7 @@ impl Vault {
         &self,
         page: &Page<String>,
     ) -> Result<(Vec<BinRange>, String), VaultError> {
+        self.keys.ring()?;
         let after = page.after().map_or("", String::as_str);
         let rows = self
             .db

@@ -130,6 +130,8 @@ impl Vault {
         ticket_id: RevealTicketId,
         secret: &[u8],
     ) -> Result<Revealed, VaultError> {
+        // The record may be under a key that another process made a moment ago.
+        self.refresh_keys().await?;
         let ring = self.keys.ring()?;
         let claim = Claim {
             ticket_id,

@@ -35,11 +35,13 @@ async fn vault(db: Db, folder: &tempfile::TempDir) -> Vault {
     let signer = TokenSigner::load(&signing.cert, &signing.key).unwrap();
     let log_id = start::name_log(&db, "log").await.unwrap();
     let keys = Keys::sealed();
-    keys.open(start::open_keys(&db, &folder.path().join("root.key"), true, NOW).await.unwrap());
     let supervisor = Supervisor::new();
     let (queues, inboxes) = group::queues(&supervisor.shutdown());
     let vault = Vault {
         keys,
+        seal: Seal::new(RootSource::File(folder.path().join("root.key"))),
+        rewrap_begun: Arc::default(),
+        rewrap_per_second: 1_000_000,
         queues,
         notary: Notary::new(signer.clone(), Arc::new(SystemClock), &log_id),
         hasher: PasswordHasher::new(),
@@ -50,6 +52,7 @@ async fn vault(db: Db, folder: &tempfile::TempDir) -> Vault {
         entropy,
         db,
     };
+    start::unseal_by_itself(&vault, true).await.unwrap();
     inboxes.run(&vault, &supervisor);
     vault
 }

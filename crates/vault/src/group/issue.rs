@@ -63,10 +63,13 @@ pub(super) async fn run(vault: Vault, mut inbox: Inbox<IssueJob>) {
         if jobs.is_empty() {
             return;
         }
-        let outcome = match vault.keys.ring() {
-            Ok(ring) => vault.issue_group(&ring, &jobs).await,
-            Err(error) => Err(error.into()),
-        };
+        let mut outcome = vault.try_group(&jobs).await;
+        if let Err(Stop::Failed(VaultError::KeysChanged)) = outcome {
+            outcome = match vault.refresh_keys().await {
+                Ok(()) => vault.try_group(&jobs).await,
+                Err(error) => Err(error.into()),
+            };
+        }
         match outcome {
             Ok(responses) => {
                 for (job, response) in jobs.into_iter().zip(responses) {
@@ -86,12 +89,20 @@ pub(super) async fn run(vault: Vault, mut inbox: Inbox<IssueJob>) {
 }
 
 impl Vault {
+    async fn try_group(&self, jobs: &[IssueJob]) -> Result<Vec<IssueCardResponse>, Stop> {
+        let ring = self.keys.ring()?;
+        self.issue_group(&ring, jobs).await
+    }
+
     async fn issue_group(&self, ring: &KeyRing, jobs: &[IssueJob]) -> Result<Vec<IssueCardResponse>, Stop> {
         let now = self.now();
         self.db
             .write_at(Isolation::ReadCommitted, |tx| {
                 Box::pin(async move {
                     let head = store::audit::lock(tx).await?;
+                    if head.keys() != ring.generation() {
+                        return Err(VaultError::KeysChanged.into());
+                    }
                     let numbers = self.free_numbers(tx, ring, jobs).await?;
                     let rows: Vec<NewRow> = jobs
                         .iter()

@@ -25,6 +25,7 @@ impl AuditService for Handlers {
         &self,
         request: Request<ListAuditRecordsRequest>,
     ) -> Result<Response<ListAuditRecordsResponse>, Status> {
+        self.vault.require_open().or_status()?;
         let request = request.into_inner();
         let subject = parse::text("subject", &request.subject, 0..=SUBJECT_MAX)?;
         let query = format!("ListAuditRecords {subject}");
@@ -46,6 +47,7 @@ impl AuditService for Handlers {
         &self,
         request: Request<GetAuditCheckpointRequest>,
     ) -> Result<Response<GetAuditCheckpointResponse>, Status> {
+        self.vault.require_open().or_status()?;
         let wanted = parse::number("at_least_size", request.get_ref().at_least_size, 0..=i64::MAX)?;
         let signed = self.vault.checkpoint(wanted).await.or_status()?;
         let checkpoint =
@@ -57,6 +59,7 @@ impl AuditService for Handlers {
         &self,
         request: Request<GetAuditInclusionProofRequest>,
     ) -> Result<Response<GetAuditInclusionProofResponse>, Status> {
+        self.vault.require_open().or_status()?;
         let request = request.into_inner();
         let index = parse::number("index", request.index, 0..=i64::MAX)?;
         let size = parse::number("size", request.size, 0..=i64::MAX)?;
@@ -73,6 +76,7 @@ impl AuditService for Handlers {
         &self,
         request: Request<GetAuditConsistencyProofRequest>,
     ) -> Result<Response<GetAuditConsistencyProofResponse>, Status> {
+        self.vault.require_open().or_status()?;
         let request = request.into_inner();
         let old_size = parse::number("old_size", request.old_size, 1..=i64::MAX)?;
         let new_size = parse::number("new_size", request.new_size, 0..=i64::MAX)?;

@@ -6,11 +6,14 @@
 mod audit;
 mod card_vault;
 mod cardholder;
+mod keys;
 mod verification;
 
 use bursar_proto::vault::v1::audit_service_server::AuditServiceServer;
 use bursar_proto::vault::v1::card_vault_service_server::CardVaultServiceServer;
 use bursar_proto::vault::v1::cardholder_service_server::CardholderServiceServer;
+use bursar_proto::vault::v1::key_service_server::KeyServiceServer;
+use bursar_proto::vault::v1::seal_service_server::SealServiceServer;
 use bursar_proto::vault::v1::verification_service_server::VerificationServiceServer;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -33,6 +36,8 @@ pub(crate) fn routes(vault: Vault, draining: CancellationToken, message_bytes_ma
         .add_service(
             CardholderServiceServer::new(handlers.clone()).max_decoding_message_size(message_bytes_max),
         )
+        .add_service(SealServiceServer::new(handlers.clone()).max_decoding_message_size(message_bytes_max))
+        .add_service(KeyServiceServer::new(handlers.clone()).max_decoding_message_size(message_bytes_max))
         .add_service(AuditServiceServer::new(handlers.clone()).max_decoding_message_size(message_bytes_max))
         .add_service(VerificationServiceServer::new(handlers).max_decoding_message_size(message_bytes_max))
 }

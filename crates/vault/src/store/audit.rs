@@ -17,12 +17,18 @@ const LEAVES_PAGE: i64 = 4_096;
 #[derive(Debug)]
 pub(crate) struct Head {
     tree: Tree,
+    keys: i64,
 }
 
 impl Head {
     /// Records in the log.
     pub(crate) fn size(&self) -> u64 {
         self.tree.size()
+    }
+
+    /// How often the keys were changed.
+    pub(crate) fn keys(&self) -> i64 {
+        self.keys
     }
 
     /// Its root.
@@ -54,13 +60,14 @@ fn read_head(row: &Row) -> Result<Head, DbError> {
     let bytes: Vec<u8> = row.get::<Option<Vec<u8>>>("peaks")?.unwrap_or_default();
     let (peaks, rest) = bytes.as_chunks::<32>();
     let tree = Tree::from_peaks(size, peaks.to_vec()).ok().filter(|_| rest.is_empty());
-    Ok(Head { tree: tree.ok_or_else(|| damaged("peaks", "not those of a log of this size"))? })
+    let tree = tree.ok_or_else(|| damaged("peaks", "not those of a log of this size"))?;
+    Ok(Head { tree, keys: row.get("key_changes")? })
 }
 
 /// Takes the end of the log for this transaction: others that append wait for its end.
 pub(crate) async fn lock(tx: &mut Tx<'_>) -> Result<Head, DbError> {
     let row = tx
-        .query("UPDATE audit_head SET turns = turns + 1 WHERE id = 1 RETURNING size, peaks")
+        .query("UPDATE audit_head SET turns = turns + 1 WHERE id = 1 RETURNING size, peaks, key_changes")
         .fetch_one()
         .await?;
     read_head(&row)
@@ -68,8 +75,14 @@ pub(crate) async fn lock(tx: &mut Tx<'_>) -> Result<Head, DbError> {
 
 /// The end of the log, as it is now.
 pub(crate) async fn head(tx: &mut Tx<'_>) -> Result<Head, DbError> {
-    let row = tx.query("SELECT size, peaks FROM audit_head WHERE id = 1").fetch_one().await?;
+    let row = tx.query("SELECT size, peaks, key_changes FROM audit_head WHERE id = 1").fetch_one().await?;
     read_head(&row)
+}
+
+/// Tells everyone who locks the end of the log after this that the keys were changed.
+pub(crate) async fn bump_keys(tx: &mut Tx<'_>) -> Result<(), DbError> {
+    let bump = "UPDATE audit_head SET key_changes = key_changes + 1 WHERE id = 1";
+    tx.query(bump).execute().await.map(drop)
 }
 
 async fn put_head(tx: &mut Tx<'_>, tree: &Tree) -> Result<(), DbError> {
@@ -87,7 +100,7 @@ fn grow(tree: &mut Tree, leaf: Hash) -> Result<(), DbError> {
 
 /// Appends records behind the locked end of the log.
 pub(crate) async fn append_to(tx: &mut Tx<'_>, head: Head, records: &[AuditRecord]) -> Result<(), DbError> {
-    let Head { mut tree } = head;
+    let Head { mut tree, .. } = head;
     let mut rows = Vec::with_capacity(records.len());
     for record in records {
         let index = number(tree.size());
@@ -142,7 +155,7 @@ pub(crate) async fn leaves(tx: &mut Tx<'_>, from: u64, to: u64) -> Result<Vec<Ha
 
 /// Names the log if it has no name, takes records of before it had a head into it, and gives its name.
 pub(crate) async fn adopt(tx: &mut Tx<'_>, fresh_id: &str) -> Result<String, DbError> {
-    let Head { mut tree } = lock(tx).await?;
+    let Head { mut tree, .. } = lock(tx).await?;
     if tree.size() == 0 {
         loop {
             let leaves = leaves(tx, tree.size(), u64::MAX).await?;

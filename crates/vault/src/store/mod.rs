@@ -7,6 +7,7 @@ pub(crate) mod keys;
 pub(crate) mod merkle;
 pub(crate) mod passwords;
 pub(crate) mod ranges;
+pub(crate) mod rewrap;
 pub(crate) mod schema;
 pub(crate) mod tickets;
 

@@ -6,6 +6,7 @@ use bursar_service::migrate::Migration;
 pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "vault", sql: VAULT },
     Migration { version: 2, name: "audit log", sql: AUDIT_LOG },
+    Migration { version: 3, name: "key sets", sql: KEY_SETS },
 ];
 
 /// There is no column for a CVV2, and none in which a card number or password lies in plain.
@@ -177,5 +178,41 @@ CREATE TABLE audit_checkpoint (
     time BIGINT NOT NULL,
     lasting BOOLEAN NOT NULL,
     text TEXT NOT NULL
+);
+";
+
+/// Keys get a third state, and are changed while the vault runs.
+const KEY_SETS: &str = "
+ALTER TABLE vault_key RENAME TO vault_key_of_two_states;
+DROP INDEX vault_key_active;
+-- `primary` protects what is new, `active` opens what is old, `retired` is destroyed: nothing is wrapped in it any more.
+CREATE TABLE vault_key (
+    purpose TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('primary', 'active', 'retired')),
+    wrapped {{bytes}} NOT NULL,
+    check_value {{bytes}} NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (purpose, scope, version)
+);
+INSERT INTO vault_key (purpose, scope, version, state, wrapped, check_value, created_at)
+    SELECT purpose, scope, version, CASE state WHEN 'active' THEN 'primary' ELSE 'active' END, wrapped, check_value,
+           created_at
+    FROM vault_key_of_two_states;
+DROP TABLE vault_key_of_two_states;
+CREATE UNIQUE INDEX vault_key_primary ON vault_key (purpose, scope) WHERE state = 'primary';
+
+-- Who writes something under a key has the end of the audit log locked, and sees there whether the keys were changed.
+ALTER TABLE audit_head ADD COLUMN key_changes BIGINT NOT NULL DEFAULT 0;
+-- Custodians that the root key is split among; 0: it is not.
+ALTER TABLE audit_head ADD COLUMN shares BIGINT NOT NULL DEFAULT 0;
+
+-- The pass that wraps data keys under a new key.
+CREATE TABLE rewrap_job (
+    id BIGINT PRIMARY KEY,
+    version BIGINT NOT NULL,
+    done BIGINT NOT NULL,
+    running BOOLEAN NOT NULL
 );
 ";
