@@ -11,6 +11,7 @@ mod platform;
 mod serve;
 mod store;
 mod up;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
             Command::Ledger(cli::Ledger::Receipt(arguments)) => ledger::receipt(arguments).await,
             Command::Ledger(cli::Ledger::Checkpoint(arguments)) => ledger::checkpoint(arguments).await,
             Command::Ledger(cli::Ledger::Check(arguments)) => ledger::check(arguments).await,
+            Command::Vault(command) => vault::run(command).await,
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Serve(_) => Ok(()),
