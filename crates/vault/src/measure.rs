@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bursar_card_data::Pan;
+use bursar_card_data::{ExpiryYymm, Pan};
 use bursar_service::config::{self, LoadOptions};
 use bursar_service::db::{Db, DbError, DbOptions, Durability, Isolation};
 use bursar_types::id::{CardId, CustomerId, Uuid};
@@ -10,10 +10,11 @@ use bursar_types::{Timestamp, TypedId as _};
 
 use crate::config::Config;
 use crate::crypto::record::{self, Field, Keks, RecordId, SOLE_TENANT, SealedRecord};
-use crate::crypto::secret::{Key256, random};
+use crate::crypto::secret::{Key256, SecretBytes, random};
 use crate::crypto::wrap::Kek;
 use crate::error::VaultError;
 use crate::keys::Fingerprint;
+use crate::payment::cvv::Cvk;
 use crate::store;
 use crate::store::cards::{NewRow, StoredCard};
 
@@ -73,6 +74,16 @@ impl Envelopes {
         let Some((id, sealed)) = self.records.get(index) else { return false };
         record::open(&self.keks, id, sealed).is_ok_and(|clear| clear.as_slice() == self.plaintext)
     }
+}
+
+/// The CVV2 under a pair of card verification keys: what is compared with other implementations.
+pub fn cvv2(pair: &[u8; 16], pan: &str, expiry: &str) -> Option<String> {
+    let pair = SecretBytes::try_fill(|out| -> Result<(), ()> {
+        out.copy_from_slice(pair);
+        Ok(())
+    });
+    let (pan, expiry) = (Pan::parse(pan).ok()?, ExpiryYymm::parse(expiry).ok()?);
+    Some(Cvk::new(&pair.ok()?).cvv2(&pan, expiry).expose().to_owned())
 }
 
 /// Adds `cards` cards to the database of the vault with this configuration file: rows as wide as real ones, under random
@@ -220,7 +231,7 @@ fn made_up() -> Option<NewRow> {
         customer_id: CustomerId::from_uuid(uuid()),
         range: "bench".parse().ok()?,
         masked_pan: Pan::compose("990000", 0, 16)?.masked().to_string(),
-        expiry: bursar_card_data::ExpiryYymm::new(2031, 12).ok()?,
+        expiry: ExpiryYymm::new(2031, 12).ok()?,
         cvk_version: 1,
         record_version: 1,
         password_set: false,

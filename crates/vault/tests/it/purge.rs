@@ -51,7 +51,7 @@ bursar_testkit::on_both_databases! {
         place.clock.advance(Duration::from_secs(26 * 3_600));
         let vault = place.resume().await;
         purged(&place, "1").await;
-        assert_eq!(place.ask("SELECT card_id AS answer FROM card_dek").await, [stays.id.clone()]);
+        assert_eq!(place.ask("SELECT card_id AS answer FROM card_dek").await, std::slice::from_ref(&stays.id));
         for table in ["card_password", "card_password_try", "reveal_ticket"] {
             let left = place.dump().await.into_iter().filter(|(at, cell)| at.starts_with(table) && *cell == gone.id);
             assert_eq!(left.count(), 0, "{table}");
