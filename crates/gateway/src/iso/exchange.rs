@@ -156,6 +156,7 @@ impl Exchange {
                 partial_allowed,
                 capture_now: false,
                 network: Some(network),
+                ..AuthorizeRequest::default()
             })
             .await;
         proof.zeroize();
