@@ -250,6 +250,7 @@ impl Dice {
             }),
             card,
             used: (0..8).map(|_| Used { amount: self.below(400), count: self.below(4) }).collect(),
+            rate: None,
             carried_out: !self.rarely(60),
         }
     }
