@@ -6,7 +6,7 @@ use bursar_service::error::{Invalid, PeerError};
 use bursar_service::paging::PagingError;
 use bursar_types::{Failure, FieldViolation, Reason};
 
-use crate::bank::Camt054Error;
+use crate::bank::BankFileError;
 
 /// Why a call to the gateway fails.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,7 @@ pub(crate) enum GatewayError {
     Paging(#[from] PagingError),
     /// The bank's file cannot be read.
     #[error("the bank file cannot be imported: {0}")]
-    BankFile(#[from] Camt054Error),
+    BankFile(#[from] BankFileError),
     /// The vault or the ledger refused, or is away.
     #[error(transparent)]
     Peer(#[from] PeerError),

@@ -9,16 +9,15 @@ use bursar_proto::gateway::v1::checkout_service_server::CheckoutServiceServer;
 use bursar_service::{Chassis, Parts};
 use tonic::service::Routes;
 
+use crate::bank::Import;
 use bank_files::BankFiles;
 use checkout::Checkout;
 pub(crate) use peers::Peers;
 
 /// What the gateway serves.
-pub(crate) fn serve(chassis: &Chassis, peers: Peers) -> Parts {
+pub(crate) fn serve(chassis: &Chassis, peers: Peers, import: Import) -> Parts {
     let largest = chassis.max_message_bytes();
-    let checkout =
-        CheckoutServiceServer::new(Checkout::new(peers.clone())).max_decoding_message_size(largest);
-    let bank_files =
-        BankFileServiceServer::new(BankFiles::new(chassis, peers)).max_decoding_message_size(largest);
+    let checkout = CheckoutServiceServer::new(Checkout::new(peers)).max_decoding_message_size(largest);
+    let bank_files = BankFileServiceServer::new(BankFiles::new(import)).max_decoding_message_size(largest);
     Parts::new(Routes::new(checkout).add_service(bank_files))
 }

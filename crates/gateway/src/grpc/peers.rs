@@ -17,6 +17,7 @@ use bursar_service::error::PeerError;
 use tonic::{Response, Status};
 
 use crate::error::GatewayError;
+use crate::issuer::{Answer, Issuer};
 
 /// Waits before a call is repeated that a peer could not take: its stream breaks when it restarts, and it is back soon.
 const AGAIN: [Duration; 3] =
@@ -41,15 +42,6 @@ impl Peers {
         })
     }
 
-    pub(crate) async fn verify_card(
-        &self,
-        request: VerifyCardRequest,
-    ) -> Result<VerifyCardResponse, GatewayError> {
-        // A try of the CVV2 counts each time, so a call whose answer got lost is not sent again by ourselves.
-        let answer = self.verification.clone().verify_card(request).await;
-        answer.map(Response::into_inner).map_err(|status| PeerError::new(Identity::Vault, &status).into())
-    }
-
     pub(crate) async fn verify_card_password(
         &self,
         request: VerifyCardPasswordRequest,
@@ -68,16 +60,27 @@ impl Peers {
         });
         answer.await?.payment.ok_or(GatewayError::BadAnswer { peer: "ledger", what: "the payment" })
     }
+}
 
-    pub(crate) async fn book_bank_credit(
-        &self,
-        request: BookBankCreditRequest,
-    ) -> Result<BookBankCreditResponse, GatewayError> {
-        patiently(Identity::Ledger, || {
+impl Issuer for Peers {
+    fn verify_card(&self, request: VerifyCardRequest) -> Answer<'_, VerifyCardResponse> {
+        let mut client = self.verification.clone();
+        Box::pin(async move {
+            // A try of the CVV2 counts each time, so a call whose answer got lost is not sent again by ourselves.
+            let answer = client.verify_card(request).await;
+            answer.map(Response::into_inner).map_err(|status| PeerError::new(Identity::Vault, &status).into())
+        })
+    }
+
+    fn authorize(&self, request: AuthorizeRequest) -> Answer<'_, Payment> {
+        Box::pin(Self::authorize(self, request))
+    }
+
+    fn book_bank_credit(&self, request: BookBankCreditRequest) -> Answer<'_, BookBankCreditResponse> {
+        Box::pin(patiently(Identity::Ledger, move || {
             let (mut client, request) = (self.top_ups.clone(), request.clone());
             async move { client.book_bank_credit(request).await }
-        })
-        .await
+        }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a message to its reply. There is always one, within the time that is configured, if the message let itself be
 //! read at least so far that it is known what to answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bursar_iso8583::{Decoded, EncodeError, Function, Message, MessageClass, Profile};
@@ -15,7 +16,7 @@ use super::authorization::Purchase;
 use super::response_codes::ResponseCodes;
 use crate::derived;
 use crate::error::GatewayError;
-use crate::grpc::Peers;
+use crate::issuer::Issuer;
 
 /// Field 39 of a network management reply.
 const DONE: &str = "00";
@@ -25,7 +26,7 @@ const DONE: &str = "00";
 pub(super) struct Exchange {
     profile: Profile,
     codes: ResponseCodes,
-    peers: Peers,
+    issuer: Arc<dyn Issuer>,
     answer_max: Duration,
 }
 
@@ -36,8 +37,13 @@ enum Decision {
 }
 
 impl Exchange {
-    pub(super) fn new(profile: Profile, codes: ResponseCodes, peers: Peers, answer_max: Duration) -> Self {
-        Self { profile, codes, peers, answer_max }
+    pub(super) fn new(
+        profile: Profile,
+        codes: ResponseCodes,
+        issuer: Arc<dyn Issuer>,
+        answer_max: Duration,
+    ) -> Self {
+        Self { profile, codes, issuer, answer_max }
     }
 
     pub(super) fn profile(&self) -> &Profile {
@@ -123,7 +129,7 @@ impl Exchange {
         let payment =
             PaymentContext { amount: Some(money_message(amount)), merchant_id: merchant.merchant_id.clone() };
         let verified = self
-            .peers
+            .issuer
             .verify_card(VerifyCardRequest {
                 pan: pan.expose().to_owned(),
                 expiry,
@@ -146,7 +152,7 @@ impl Exchange {
         ]);
         let mut proof = verified.proof;
         let decided = self
-            .peers
+            .issuer
             .authorize(AuthorizeRequest {
                 request_id: request_id.to_string(),
                 proof: proof.clone(),

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::exchange::Exchange;
 use super::response_codes::ResponseCodes;
 use crate::config::Iso8583Config;
-use crate::grpc::Peers;
+use crate::issuer::Issuer;
 
 /// Bytes read from a socket at once.
 const READ_BYTES: usize = 16 * 1024;
@@ -27,7 +27,11 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 const WRITE_MAX: Duration = Duration::from_secs(10);
 
 /// Opens the listener and serves it until the process stops.
-pub(crate) async fn serve(chassis: &Chassis, config: &Iso8583Config, peers: Peers) -> Result<(), StartError> {
+pub(crate) async fn serve(
+    chassis: &Chassis,
+    config: &Iso8583Config,
+    issuer: Arc<dyn Issuer>,
+) -> Result<(), StartError> {
     let profile = Profile::builtin(&config.profile).map_err(|error| {
         StartError::Configuration(format!("iso8583.profile `{}`: {error}", config.profile))
     })?;
@@ -39,7 +43,7 @@ pub(crate) async fn serve(chassis: &Chassis, config: &Iso8583Config, peers: Peer
             config.listen
         ))
     })?;
-    let exchange = Arc::new(Exchange::new(profile, codes, peers, config.answer_max()));
+    let exchange = Arc::new(Exchange::new(profile, codes, issuer, config.answer_max()));
     let limits = Limits {
         connections: Arc::new(Semaphore::new(config.connections_max)),
         in_flight_max: config.in_flight_max.max(1),

@@ -38,7 +38,7 @@ pub(crate) fn published() -> Option<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/iso20022");
     let there = folder.join("manifest.json").exists();
     if !there {
-        println!("published samples are not present: skipped");
+        eprintln!("published samples are not present: skipped");
     }
     there.then_some(folder)
 }
