@@ -29,6 +29,15 @@ pub(crate) enum GatewayError {
     /// The own database refused, or is away.
     #[error(transparent)]
     Database(#[from] DbError),
+    /// The process stops.
+    #[error("the process stops")]
+    Stopping,
+    /// The ledger has no way yet to do it.
+    #[error("the ledger cannot be told yet: {0}")]
+    NotServed(&'static str),
+    /// Card data that were sealed do not open.
+    #[error("sealed card data do not open: they were changed, moved, or sealed under another key")]
+    Sealed,
     /// A peer's answer lacks what the contract promises.
     #[error("the answer of {peer} lacks {what}")]
     BadAnswer {
@@ -54,7 +63,9 @@ impl Failure for GatewayError {
             Self::BankFile(_) => Reason::BankFileInvalid,
             Self::Peer(error) => error.reason(),
             Self::Database(error) => error.reason(),
-            Self::BadAnswer { .. } => Reason::Internal,
+            Self::Stopping => Reason::ShuttingDown,
+            Self::NotServed(_) => Reason::PeerUnavailable,
+            Self::Sealed | Self::BadAnswer { .. } => Reason::Internal,
         }
     }
 

@@ -13,6 +13,8 @@ mod http;
 mod iso;
 mod issuer;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -39,7 +41,7 @@ pub fn spec() -> Spec<GatewayConfig> {
 async fn start(chassis: Chassis, config: GatewayConfig) -> Result<Parts, StartError> {
     let peers = Peers::connect(&chassis)?;
     let issuer: Arc<dyn Issuer> = Arc::new(peers.clone());
-    iso::serve(&chassis, &config.iso8583, Arc::clone(&issuer)).await?;
+    iso::serve(&chassis, &config, Arc::clone(&issuer)).await?;
     http::serve(&chassis, &config.http).await?;
     let booker = Booker { db: chassis.db.clone(), issuer };
     let import = Import {

@@ -17,10 +17,11 @@ use crate::store::provision::Databases;
 
 /// Services with a key of their own for what they store encrypted, and what the key is called in their configuration.
 /// In the sandbox each makes its key where there is none.
-const KEYS: [(Identity, &str); 3] = [
+const KEYS: [(Identity, &str); 4] = [
     (Identity::Vault, "root_file"),
     (Identity::Identity, "master_file"),
     (Identity::Notifications, "master_file"),
+    (Identity::Gateway, "master_file"),
 ];
 
 /// Services that sign: access tokens, card proofs, checkpoints of the journal.

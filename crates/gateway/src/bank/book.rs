@@ -65,7 +65,7 @@ impl Booker {
         self.db
             .write(|tx| {
                 Box::pin(async move {
-                    store::settle(tx, pending, outcome.into(), top_up).await.map_err(GatewayError::from)
+                    store::settle(tx, pending, outcome, top_up).await.map_err(GatewayError::from)
                 })
             })
             .await

@@ -6,4 +6,4 @@ mod read;
 
 pub(crate) use book::Booker;
 pub(crate) use import::{Import, Imported};
-pub(crate) use read::{BankFileError, ReadFile, read};
+pub(crate) use read::BankFileError;

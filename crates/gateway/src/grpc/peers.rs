@@ -5,7 +5,9 @@ use std::time::Duration;
 use bursar_proto::access::Identity;
 use bursar_proto::ledger::v1::payment_service_client::PaymentServiceClient;
 use bursar_proto::ledger::v1::top_up_service_client::TopUpServiceClient;
-use bursar_proto::ledger::v1::{AuthorizeRequest, BookBankCreditRequest, BookBankCreditResponse, Payment};
+use bursar_proto::ledger::v1::{
+    AuthorizeRequest, BookBankCreditRequest, BookBankCreditResponse, Payment, ReversePaymentRequest,
+};
 use bursar_proto::vault::v1::verification_service_client::VerificationServiceClient;
 use bursar_proto::vault::v1::{
     VerifyCardPasswordRequest, VerifyCardPasswordResponse, VerifyCardRequest, VerifyCardResponse,
@@ -17,7 +19,7 @@ use bursar_service::error::PeerError;
 use tonic::{Response, Status};
 
 use crate::error::GatewayError;
-use crate::issuer::{Answer, Issuer};
+use crate::issuer::{Answer, Issuer, Presentment, Reversal};
 
 /// Waits before a call is repeated that a peer could not take: its stream breaks when it restarts, and it is back soon.
 const AGAIN: [Duration; 3] =
@@ -74,6 +76,30 @@ impl Issuer for Peers {
 
     fn authorize(&self, request: AuthorizeRequest) -> Answer<'_, Payment> {
         Box::pin(Self::authorize(self, request))
+    }
+
+    fn stand_in(&self, _: AuthorizeRequest, _: String) -> Answer<'_, Payment> {
+        Box::pin(async { Err(GatewayError::NotServed("what was approved in its place")) })
+    }
+
+    fn reverse(&self, reversal: Reversal) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let Reversal { request_id, payment_id, amount, .. } = reversal;
+            if payment_id.is_empty() {
+                return Err(GatewayError::NotServed("a reversal by the network's reference"));
+            }
+            let request = ReversePaymentRequest { request_id, payment_id, amount };
+            patiently(Identity::Ledger, || {
+                let (mut client, request) = (self.payments.clone(), request.clone());
+                async move { client.reverse_payment(request).await }
+            })
+            .await
+            .map(drop)
+        })
+    }
+
+    fn present(&self, _: Presentment) -> Answer<'_, Payment> {
+        Box::pin(async { Err(GatewayError::NotServed("a presentment")) })
     }
 
     fn book_bank_credit(&self, request: BookBankCreditRequest) -> Answer<'_, BookBankCreditResponse> {
