@@ -32,9 +32,6 @@ pub(crate) enum GatewayError {
     /// The process stops.
     #[error("the process stops")]
     Stopping,
-    /// The ledger has no way yet to do it.
-    #[error("the ledger cannot be told yet: {0}")]
-    NotServed(&'static str),
     /// Card data that were sealed do not open.
     #[error("sealed card data do not open: they were changed, moved, or sealed under another key")]
     Sealed,
@@ -64,7 +61,6 @@ impl Failure for GatewayError {
             Self::Peer(error) => error.reason(),
             Self::Database(error) => error.reason(),
             Self::Stopping => Reason::ShuttingDown,
-            Self::NotServed(_) => Reason::PeerUnavailable,
             Self::Sealed | Self::BadAnswer { .. } => Reason::Internal,
         }
     }

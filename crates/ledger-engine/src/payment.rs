@@ -189,12 +189,15 @@ pub struct Sums {
     pub refunded: i64,
     /// Fees charged.
     pub fees: i64,
+    /// The part that was approved in the engine's place and that no money is held for: it may still be presented.
+    pub unheld: i64,
 }
 
 impl Sums {
     /// What the hold still keeps: derived, never negative.
     pub fn outstanding(&self) -> i64 {
         let left = i128::from(self.authorized) + i128::from(self.incremented)
+            - i128::from(self.unheld)
             - i128::from(self.reversed)
             - i128::from(self.captured)
             - i128::from(self.released)
@@ -232,7 +235,9 @@ impl Payment {
         match () {
             () if declined => PaymentStatus::Declined,
             () if sums.outstanding() > 0 && sums.cleared > 0 => PaymentStatus::PartiallyCleared,
-            () if sums.outstanding() > 0 => PaymentStatus::Authorized,
+            () if sums.outstanding() > 0 || (sums.unheld > 0 && sums.cleared == 0) => {
+                PaymentStatus::Authorized
+            }
             () if sums.refunded > 0 && sums.refunded >= sums.cleared => PaymentStatus::Refunded,
             () if sums.cleared > 0 => PaymentStatus::Cleared,
             () if sums.expired > 0 => PaymentStatus::Expired,

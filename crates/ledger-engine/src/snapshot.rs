@@ -15,7 +15,7 @@ pub struct Snapshot {
     /// Product versions, by product and version.
     pub products: Vec<ProductVersion>,
     /// Controls of the program, accounts and cards, by scope; scopes without controls are not here.
-    pub controls: Vec<(ControlScope, Vec<Control>)>,
+    pub controls: Vec<ControlSet>,
     /// Customers.
     pub customers: Vec<CustomerStanding>,
     /// Accounts.
@@ -59,11 +59,12 @@ impl Snapshot {
             Effect::ProductChanged(version) => {
                 put(&mut self.products, (**version).clone(), |v| (v.product, v.version));
             }
-            Effect::ControlsSet { scope, controls } if controls.is_empty() => {
-                self.controls.retain(|(at, _)| at != scope);
+            Effect::ControlsSet { scope, controls, .. } if controls.is_empty() => {
+                self.controls.retain(|set| set.scope != *scope);
             }
-            Effect::ControlsSet { scope, controls } => {
-                put(&mut self.controls, (*scope, controls.clone()), |entry| entry.0);
+            Effect::ControlsSet { scope, controls, set_by } => {
+                let set = ControlSet { scope: *scope, controls: controls.clone(), set_by: Some(*set_by) };
+                put(&mut self.controls, set, |set| set.scope);
             }
             Effect::CustomerStood(standing) => put(&mut self.customers, *standing, |s| s.customer),
             Effect::AccountOpened(account) | Effect::AccountChanged(account) => {

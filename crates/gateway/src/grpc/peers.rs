@@ -6,7 +6,8 @@ use bursar_proto::access::Identity;
 use bursar_proto::ledger::v1::payment_service_client::PaymentServiceClient;
 use bursar_proto::ledger::v1::top_up_service_client::TopUpServiceClient;
 use bursar_proto::ledger::v1::{
-    AuthorizeRequest, BookBankCreditRequest, BookBankCreditResponse, Payment, ReversePaymentRequest,
+    AuthorizeRequest, BookBankCreditRequest, BookBankCreditResponse, GetPaymentRequest, Payment,
+    PostPresentmentRequest, RefundPaymentRequest, ReversePaymentRequest,
 };
 use bursar_proto::vault::v1::verification_service_client::VerificationServiceClient;
 use bursar_proto::vault::v1::{
@@ -19,7 +20,7 @@ use bursar_service::error::PeerError;
 use tonic::{Response, Status};
 
 use crate::error::GatewayError;
-use crate::issuer::{Answer, Issuer, Presentment, Reversal};
+use crate::issuer::{Answer, Issuer};
 
 /// Waits before a call is repeated that a peer could not take: its stream breaks when it restarts, and it is back soon.
 const AGAIN: [Duration; 3] =
@@ -78,17 +79,8 @@ impl Issuer for Peers {
         Box::pin(Self::authorize(self, request))
     }
 
-    fn stand_in(&self, _: AuthorizeRequest, _: String) -> Answer<'_, Payment> {
-        Box::pin(async { Err(GatewayError::NotServed("what was approved in its place")) })
-    }
-
-    fn reverse(&self, reversal: Reversal) -> Answer<'_, ()> {
+    fn reverse(&self, request: ReversePaymentRequest) -> Answer<'_, ()> {
         Box::pin(async move {
-            let Reversal { request_id, payment_id, amount, .. } = reversal;
-            if payment_id.is_empty() {
-                return Err(GatewayError::NotServed("a reversal by the network's reference"));
-            }
-            let request = ReversePaymentRequest { request_id, payment_id, amount };
             patiently(Identity::Ledger, || {
                 let (mut client, request) = (self.payments.clone(), request.clone());
                 async move { client.reverse_payment(request).await }
@@ -98,8 +90,36 @@ impl Issuer for Peers {
         })
     }
 
-    fn present(&self, _: Presentment) -> Answer<'_, Payment> {
-        Box::pin(async { Err(GatewayError::NotServed("a presentment")) })
+    fn present(&self, request: PostPresentmentRequest) -> Answer<'_, ()> {
+        Box::pin(async move {
+            patiently(Identity::Ledger, || {
+                let (mut client, request) = (self.payments.clone(), request.clone());
+                async move { client.post_presentment(request).await }
+            })
+            .await
+            .map(drop)
+        })
+    }
+
+    fn refund(&self, request: RefundPaymentRequest) -> Answer<'_, ()> {
+        Box::pin(async move {
+            patiently(Identity::Ledger, || {
+                let (mut client, request) = (self.payments.clone(), request.clone());
+                async move { client.refund_payment(request).await }
+            })
+            .await
+            .map(drop)
+        })
+    }
+
+    fn payment(&self, request: GetPaymentRequest) -> Answer<'_, Payment> {
+        Box::pin(async move {
+            let answer = patiently(Identity::Ledger, || {
+                let (mut client, request) = (self.payments.clone(), request.clone());
+                async move { client.get_payment(request).await }
+            });
+            answer.await?.payment.ok_or(GatewayError::BadAnswer { peer: "ledger", what: "the payment" })
+        })
     }
 
     fn book_bank_credit(&self, request: BookBankCreditRequest) -> Answer<'_, BookBankCreditResponse> {

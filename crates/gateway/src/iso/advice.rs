@@ -1,5 +1,5 @@
 //! What was done without us is taken as it is: advices of approvals and payments, and reversals. They are written down,
-//! acknowledged, and told to the ledger afterwards.
+//! acknowledged, and told to the ledger afterwards. So are refunds: nobody is refused what a shop gives back.
 
 use bursar_iso8583::{Message, Version};
 use bursar_proto::ledger::v1::{DeclineReason, PaymentState};
@@ -18,7 +18,7 @@ use super::work::{Reference, Task, Work};
 const PARTIAL_REVERSAL: &str = "401";
 
 impl Exchange {
-    /// 0120 and 0220: approved or paid in our place.
+    /// 0120 and 0220: approved or paid in our place; and 0200 where it gives back.
     pub(super) async fn advice(&self, message: &Message, kind: Kind, deadline: Deadline) -> Judged {
         let (pan, stripe) = purchase::card(message)?;
         let expiry = message.text(14).map_or(stripe, str::to_owned);
@@ -44,6 +44,9 @@ impl Exchange {
         let key = reference::key(&card_id, &network, kind);
         let task = match kind {
             _ if !self.tells_of_approval(message) => None,
+            Kind::Financial | Kind::FinancialAdvice if purchase::is_refund(message) => {
+                Some(Task::Refund { amount: amount.into(), merchant: merchant.into() })
+            }
             Kind::FinancialAdvice => Some(Task::Present {
                 amount: amount.into(),
                 merchant: merchant.into(),
@@ -113,7 +116,10 @@ impl Exchange {
             card_id: card_id.clone(),
             network: Reference::from(original.network),
             original_key: data_encoding::HEXLOWER.encode(&original_key),
-            task: Task::Reverse { amount: reversed.map(Into::into) },
+            task: Task::Reverse {
+                amount: reversed.map(Into::into),
+                paid: matches!(original.kind, Kind::Financial | Kind::FinancialAdvice),
+            },
         };
         let decision = Decision::Taken(Kind::Reversal);
         Ok(Outcome { card_id, kind: Kind::Reversal, network, decision, work: Some(work) })

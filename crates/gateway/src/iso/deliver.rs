@@ -4,7 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bursar_proto::ledger::v1::{AuthorizeRequest, NetworkReference};
+use bursar_proto::common::v1::Money;
+use bursar_proto::ledger::v1::{
+    AuthorizeRequest, GetPaymentRequest, NetworkReference, PaymentState, PostPresentmentRequest,
+    RefundPaymentRequest, ReversePaymentRequest,
+};
 use bursar_proto::vault::v1::{PaymentContext, VerifyCardRequest};
 use bursar_service::Deadline;
 use bursar_service::db::Db;
@@ -12,9 +16,10 @@ use bursar_types::{Clock, Failure as _, Reason};
 use tokio::sync::Notify;
 
 use super::seal::Sealer;
-use super::work::{self, Task, Work};
+use super::work::{Task, Work};
+use crate::derived;
 use crate::error::GatewayError;
-use crate::issuer::{Issuer, Presentment, Reversal};
+use crate::issuer::Issuer;
 use crate::store::{self, DeliveryState, DueDelivery};
 
 /// Deliveries that are looked for at a time.
@@ -118,28 +123,31 @@ impl Deliverer {
     }
 
     async fn tell(&self, due: &DueDelivery, work: Work) -> Result<(), GatewayError> {
-        let payment_id = match work.task {
-            Task::Reverse { .. } => self.payment(&work).await?,
-            _ => String::new(),
-        };
+        if let Task::Reverse { amount, paid } = work.task {
+            return self.take_back(&work, amount.map(Into::into), paid).await;
+        }
         let Work { request_id, card_id, network, task, .. } = work;
-        let network = NetworkReference::from(network);
+        let network = Some(NetworkReference::from(network));
         match task {
-            Task::Reverse { amount } => {
-                let amount = amount.map(Into::into);
-                self.issuer.reverse(Reversal { request_id, payment_id, network, amount }).await
+            Task::Reverse { .. } => Ok(()),
+            Task::Refund { amount, merchant } => {
+                let (amount, merchant) = (Some(amount.into()), Some(merchant.into()));
+                let refund =
+                    RefundPaymentRequest { request_id, payment_id: String::new(), card_id, amount, merchant };
+                self.issuer.refund(refund).await
             }
             Task::Present { amount, merchant, channel, authorization_code } => {
-                let presentment = Presentment {
+                let presentment = PostPresentmentRequest {
                     request_id,
                     card_id,
-                    amount: amount.into(),
-                    merchant: merchant.into(),
-                    channel: work::channel(channel),
+                    amount: Some(amount.into()),
+                    merchant: Some(merchant.into()),
+                    channel,
                     network,
                     authorization_code,
+                    more_to_come: false,
                 };
-                self.issuer.present(presentment).await.map(drop)
+                self.issuer.present(presentment).await
             }
             Task::StandIn { amount, merchant, channel, authorization_code, sealed_card } => {
                 let card = self.sealer.as_ref().and_then(|sealer| sealer.open_sealed(&due.key, &sealed_card));
@@ -161,12 +169,52 @@ impl Deliverer {
                     amount: Some(amount.into()),
                     merchant: Some(merchant.into()),
                     channel,
-                    network: Some(network),
+                    network,
+                    stand_in: true,
+                    authorization_code,
                     ..AuthorizeRequest::default()
                 };
-                self.issuer.stand_in(request, authorization_code).await.map(drop)
+                self.issuer.authorize(request).await.map(drop)
             }
         }
+    }
+
+    /// Takes back what is held. Where nothing is, what was paid by the original itself is paid back; else it was taken back
+    /// before, or was never approved.
+    async fn take_back(&self, work: &Work, amount: Option<Money>, paid: bool) -> Result<(), GatewayError> {
+        let payment_id = self.payment(work).await?;
+        let network = Some(NetworkReference::from(work.network.clone()));
+        let request_id = work.request_id.clone();
+        let reversal = ReversePaymentRequest {
+            request_id,
+            payment_id: payment_id.clone(),
+            amount: amount.clone(),
+            network: network.clone().filter(|_| payment_id.is_empty()),
+        };
+        let refused = match self.issuer.reverse(reversal).await {
+            Err(error) if error.reason() == Reason::WrongState => error,
+            told => return told,
+        };
+        let payment = self.issuer.payment(GetPaymentRequest { payment_id, network }).await?;
+        match payment.state() {
+            PaymentState::Declined
+            | PaymentState::Reversed
+            | PaymentState::Expired
+            | PaymentState::Refunded => {
+                return Ok(());
+            }
+            _ if !paid => return Err(refused),
+            _ => {}
+        }
+        let back = amount.or(payment.cleared);
+        let request_id = derived::request_id(&[b"iso8583/pay back", work.request_id.as_bytes()]).to_string();
+        let refund = RefundPaymentRequest {
+            request_id,
+            payment_id: payment.payment_id,
+            amount: back,
+            ..RefundPaymentRequest::default()
+        };
+        self.issuer.refund(refund).await
     }
 
     /// The payment that is taken back, where its message was answered here; empty: the ledger finds it itself.

@@ -16,7 +16,7 @@ use zeroize::Zeroize as _;
 use super::keeper::{Keeper, Kept};
 use super::mac::Mac;
 use super::network::{Link, Wish};
-use super::purchase::Purchase;
+use super::purchase::{self, Purchase};
 use super::reference::{self, Kind};
 use super::response_codes::ResponseCodes;
 use super::seal::Sealer;
@@ -110,6 +110,9 @@ impl Exchange {
             None => Err(DeclineReason::InvalidTransaction),
             Some(_) if !authentic => Err(DeclineReason::SecurityViolation),
             Some(_) if self.sign_on && !link.is_signed_on() => Err(DeclineReason::NotPermittedTerminal),
+            Some(Kind::Financial) if purchase::is_refund(&message) => {
+                self.advice(&message, Kind::Financial, deadline).await
+            }
             Some(kind @ (Kind::Authorization | Kind::Financial)) => {
                 self.purchase(&message, kind, deadline).await
             }
@@ -267,6 +270,7 @@ impl Exchange {
         match decision {
             Decision::Refused(reason) => set(reply, 39, codes.declined(*reason)),
             Decision::Taken(Kind::Reversal) => set(reply, 39, codes.reversal_accepted()),
+            Decision::Taken(Kind::Financial) => set(reply, 39, codes.approved()),
             Decision::Taken(_) => set(reply, 39, codes.advice_accepted()),
             Decision::Made(payment) => {
                 let mut good = set(reply, 39, codes.decision(payment));
@@ -308,6 +312,7 @@ impl Exchange {
             partial_allowed,
             capture_now: kind == Kind::Financial,
             network: Some(network.clone()),
+            ..AuthorizeRequest::default()
         };
         let until = deadline.earlier(Deadline::after(deadline.remaining() / TO_KEEP * (TO_KEEP - 1)));
         let decided = until.bound(self.desk.issuer.authorize(request)).await;
@@ -334,7 +339,7 @@ impl Exchange {
             card_id: card_id.clone(),
             network: Reference::from(network.clone()),
             original_key: String::new(),
-            task: Task::Reverse { amount: None },
+            task: Task::Reverse { amount: None, paid: kind == Kind::Financial },
         });
         Ok(Outcome { card_id, kind, network, decision, work })
     }

@@ -11,6 +11,8 @@ use super::reference;
 const CASH: u8 = 1;
 /// Field 3, transaction type: goods and services.
 const PURCHASE: u8 = 0;
+/// Field 3, transaction type: returned goods.
+const REFUND: u8 = 20;
 /// Field 25: the card was used in electronic commerce.
 const CONDITION_ECOMMERCE: &str = "59";
 /// Field 22, how the number was entered (first two digits): chip, chip without contact, stripe, and stripe without contact.
@@ -68,6 +70,11 @@ impl Purchase {
             network: reference::network(message)?,
         })
     }
+}
+
+/// Whether money goes back to the card.
+pub(super) fn is_refund(message: &Message) -> bool {
+    message.processing_code().is_ok_and(|code| code.is_some_and(|code| code.transaction == REFUND))
 }
 
 /// The card number, from field 2 or the stripe, and the stripe's expiry (`YYMM`), empty without one.

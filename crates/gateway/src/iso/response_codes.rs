@@ -57,6 +57,11 @@ impl ResponseCodes {
         Ok(codes)
     }
 
+    /// It is approved, in full.
+    pub(super) fn approved(&self) -> &str {
+        &self.approved
+    }
+
     /// An advice is taken.
     pub(super) fn advice_accepted(&self) -> &str {
         &self.advice_accepted

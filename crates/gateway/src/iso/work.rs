@@ -1,7 +1,7 @@
 //! What the ledger is still to be told, as it is stored.
 
 use bursar_proto::common::v1::Money as MoneyMessage;
-use bursar_proto::ledger::v1::{Channel, Merchant, NetworkReference};
+use bursar_proto::ledger::v1::{Merchant, NetworkReference};
 use bursar_types::{Asset, Money};
 use serde::{Deserialize, Serialize};
 
@@ -27,9 +27,13 @@ pub(crate) struct Work {
 pub(crate) enum Task {
     /// Take a payment back, or a part of it.
     Reverse {
-        /// How much; `None`: all that is held.
+        /// How much; `None`: all of it.
         amount: Option<Amount>,
+        /// It was paid, not only held: what is posted is paid back.
+        paid: bool,
     },
+    /// Pay back without a payment.
+    Refund { amount: Amount, merchant: Shop },
     /// Hold what was approved in the ledger's place.
     StandIn {
         amount: Amount,
@@ -75,6 +79,7 @@ impl Work {
             Task::Reverse { .. } => 1,
             Task::StandIn { .. } => 2,
             Task::Present { .. } => 3,
+            Task::Refund { .. } => 4,
         }
     }
 
@@ -128,9 +133,4 @@ impl From<Shop> for Merchant {
         let Shop { merchant_id, name, mcc, country } = it;
         Self { merchant_id, name, mcc, country }
     }
-}
-
-/// The number of a channel as it is stored, back to the contract's.
-pub(crate) fn channel(number: i32) -> Channel {
-    Channel::try_from(number).unwrap_or(Channel::Unspecified)
 }

@@ -4,17 +4,20 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bursar_proto::access::Identity;
 use bursar_proto::common::v1::Money;
 use bursar_proto::ledger::v1::{
-    AuthorizeRequest, BookBankCreditRequest, BookBankCreditResponse, DeclineReason, NetworkReference,
-    Payment, PaymentState, TopUp, TopUpState,
+    AuthorizeRequest, BookBankCreditRequest, BookBankCreditResponse, DeclineReason, GetPaymentRequest,
+    NetworkReference, Payment, PaymentState, PostPresentmentRequest, RefundPaymentRequest,
+    ReversePaymentRequest, TopUp, TopUpState,
 };
 use bursar_proto::vault::v1::{VerifyCardRequest, VerifyCardResponse};
-use bursar_types::TypedId as _;
+use bursar_service::PeerError;
 use bursar_types::id::TopUpId;
+use bursar_types::{Failure, Reason, TypedId as _};
 
 use crate::error::GatewayError;
-use crate::issuer::{Answer, Issuer, Presentment, Reversal};
+use crate::issuer::{Answer, Issuer};
 
 /// A test number that is somebody's card.
 pub(crate) const PAN: &str = "4111111111111111";
@@ -46,9 +49,10 @@ pub(crate) struct Known {
     pub(crate) networks: HashMap<String, NetworkReference>,
     /// Of originals that had not come.
     pub(crate) remembered: Vec<NetworkReference>,
-    pub(crate) reversals: Vec<Reversal>,
-    pub(crate) presentments: Vec<Presentment>,
-    pub(crate) stand_ins: Vec<(AuthorizeRequest, String)>,
+    pub(crate) reversals: Vec<ReversePaymentRequest>,
+    pub(crate) presentments: Vec<PostPresentmentRequest>,
+    pub(crate) refunds: Vec<RefundPaymentRequest>,
+    pub(crate) stand_ins: Vec<AuthorizeRequest>,
     pub(crate) credits: HashMap<String, BookBankCreditRequest>,
     pub(crate) asked: HashSet<String>,
     pub(crate) decisions: u32,
@@ -73,8 +77,45 @@ impl FakeIssuer {
     }
 }
 
+/// What a peer says that cannot be reached.
+#[derive(Debug)]
+struct Away;
+
+impl std::fmt::Display for Away {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("it is away")
+    }
+}
+
+impl std::error::Error for Away {}
+
+impl Failure for Away {
+    fn reason(&self) -> Reason {
+        Reason::PeerUnavailable
+    }
+}
+
+/// What the ledger says of a payment of which nothing is held.
+#[derive(Debug)]
+struct NothingHeld;
+
+impl std::fmt::Display for NothingHeld {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("nothing is held")
+    }
+}
+
+impl std::error::Error for NothingHeld {}
+
+impl Failure for NothingHeld {
+    fn reason(&self) -> Reason {
+        Reason::WrongState
+    }
+}
+
 fn away(mood: Mood) -> Result<(), GatewayError> {
-    if mood == Mood::Away { Err(GatewayError::NotServed("it is away")) } else { Ok(()) }
+    let away = || PeerError::new(Identity::Ledger, &bursar_service::status(&Away));
+    if mood == Mood::Away { Err(away().into()) } else { Ok(()) }
 }
 
 fn money(minor_units: i64) -> Option<Money> {
@@ -87,6 +128,9 @@ impl Known {
             return known.clone();
         }
         self.decisions += 1;
+        if request.stand_in {
+            self.stand_ins.push(request.clone());
+        }
         let asked = request.amount.clone().unwrap_or_default().minor_units;
         let network = request.network.clone().unwrap_or_default();
         let mut payment = Payment {
@@ -112,6 +156,7 @@ impl Known {
             payment.set_state(state);
             payment.approved = money(approved);
             payment.held = money(if request.capture_now { 0 } else { approved });
+            payment.cleared = money(if request.capture_now { approved } else { 0 });
             payment.authorization_code = format!("{:06}", self.decisions);
         } else {
             payment.set_state(PaymentState::Declined);
@@ -122,25 +167,37 @@ impl Known {
         payment
     }
 
-    fn take_back(&mut self, reversal: &Reversal) {
-        if !self.asked.insert(reversal.request_id.clone()) {
-            return;
-        }
-        self.reversals.push(reversal.clone());
+    fn find(&mut self, payment_id: &str, network: Option<&NetworkReference>) -> Option<&mut Payment> {
         let networks = &self.networks;
-        let found = self.payments.values_mut().find(|payment| {
-            payment.payment_id == reversal.payment_id
-                || reversal.payment_id.is_empty()
-                    && networks.get(&payment.payment_id) == Some(&reversal.network)
-        });
-        match found {
+        self.payments.values_mut().find(|payment| {
+            payment.payment_id == payment_id
+                || payment_id.is_empty() && networks.get(&payment.payment_id) == network
+        })
+    }
+
+    fn take_back(&mut self, reversal: &ReversePaymentRequest) -> Result<(), GatewayError> {
+        if self.asked.contains(&reversal.request_id) {
+            return Ok(());
+        }
+        match self.find(&reversal.payment_id, reversal.network.as_ref()) {
             Some(payment) => {
                 let held = payment.held.clone().unwrap_or_default().minor_units;
+                if held == 0 {
+                    return Err(
+                        PeerError::new(Identity::Ledger, &bursar_service::status(&NothingHeld)).into()
+                    );
+                }
                 let back = reversal.amount.as_ref().map_or(held, |amount| amount.minor_units);
                 payment.held = money(held - back);
+                if held == back {
+                    payment.set_state(PaymentState::Reversed);
+                }
             }
-            None => self.remembered.push(reversal.network.clone()),
+            None => self.remembered.push(reversal.network.clone().unwrap_or_default()),
         }
+        self.asked.insert(reversal.request_id.clone());
+        self.reversals.push(reversal.clone());
+        Ok(())
     }
 }
 
@@ -170,31 +227,39 @@ impl Issuer for FakeIssuer {
         })
     }
 
-    fn stand_in(&self, request: AuthorizeRequest, authorization_code: String) -> Answer<'_, Payment> {
+    fn reverse(&self, request: ReversePaymentRequest) -> Answer<'_, ()> {
+        let mut known = self.known();
+        let answer = away(known.ledger).and_then(|()| known.take_back(&request));
+        Box::pin(async move { answer })
+    }
+
+    fn present(&self, request: PostPresentmentRequest) -> Answer<'_, ()> {
         let mut known = self.known();
         let answer = away(known.ledger).map(|()| {
             if known.asked.insert(request.request_id.clone()) {
-                known.stand_ins.push((request, authorization_code));
+                known.presentments.push(request);
             }
-            Payment::default()
         });
         Box::pin(async move { answer })
     }
 
-    fn reverse(&self, reversal: Reversal) -> Answer<'_, ()> {
-        let mut known = self.known();
-        let answer = away(known.ledger).map(|()| known.take_back(&reversal));
-        Box::pin(async move { answer })
-    }
-
-    fn present(&self, presentment: Presentment) -> Answer<'_, Payment> {
+    fn refund(&self, request: RefundPaymentRequest) -> Answer<'_, ()> {
         let mut known = self.known();
         let answer = away(known.ledger).map(|()| {
-            if known.asked.insert(presentment.request_id.clone()) {
-                known.presentments.push(presentment);
+            if known.asked.insert(request.request_id.clone()) {
+                if let Some(payment) = known.find(&request.payment_id, None) {
+                    payment.set_state(PaymentState::Refunded);
+                }
+                known.refunds.push(request);
             }
-            Payment::default()
         });
+        Box::pin(async move { answer })
+    }
+
+    fn payment(&self, request: GetPaymentRequest) -> Answer<'_, Payment> {
+        let mut known = self.known();
+        let answer = away(known.ledger)
+            .map(|()| known.find(&request.payment_id, request.network.as_ref()).cloned().unwrap_or_default());
         Box::pin(async move { answer })
     }
 

@@ -5,7 +5,7 @@ use bursar_types::{Money, Timestamp};
 
 use super::cards::Why;
 use super::clearing::ClearPlan;
-use super::decide::{Ask, Assessment};
+use super::decide::{Ask, Assessment, fail};
 use super::state::Due;
 use super::step::{Handled, Power, Step, refuse};
 use super::transfers::positive;
@@ -49,7 +49,7 @@ impl Step<'_> {
             Seen::Never => ask.outside,
             Seen::Same(_) | Seen::Other => Some(DeclineReason::Duplicate),
         };
-        let mut assessment = self.state.assess(&Ask { outside, ..Ask::of(ask) }, self.at);
+        let mut assessment = self.state.assess(&Ask::of(ask), outside, self.at);
         let mark = self.mark();
         let cleared = match self.set_aside(ask, &assessment) {
             Ok(cleared) => cleared,
@@ -57,6 +57,7 @@ impl Step<'_> {
                 // Sums that do not fit: no fault of the payment's, and nothing to hold.
                 self.back_to(&mark);
                 fail(&mut assessment.decision);
+                assessment.facts.carried_out = false;
                 None
             }
         };
@@ -71,8 +72,11 @@ impl Step<'_> {
         if let Some(cleared) = cleared {
             self.record_clearing(ask.payment, &cleared);
         }
-        let decided = self.decided(ask.payment);
-        decided.map(Outcome::Decided).ok_or(Refusal::new(RefusalReason::PaymentNotFound, Subject::Payment))
+        let decided = self.decided(ask.payment).map(|decided| {
+            let facts = Some(Box::new(assessment.facts));
+            Outcome::Decided(Decided { facts, ..decided })
+        });
+        decided.ok_or(Refusal::new(RefusalReason::PaymentNotFound, Subject::Payment))
     }
 
     fn seen(&self, ask: &Authorize) -> Seen {
@@ -109,11 +113,12 @@ impl Step<'_> {
             return Ok(None);
         }
         let asset = ask.amount.asset;
+        let held = held(decision, ask);
         let hold = Hold {
             id: transfer_id(ask.transfers, HOLD),
             debit: account,
             credit: internal.settlement,
-            held: Money::new(decision.approved, asset),
+            held: Money::new(held, asset),
             captured: 0,
             over_captured: 0,
             released: 0,
@@ -135,9 +140,12 @@ impl Step<'_> {
             ..hold.clone()
         });
         let (hold_id, fee_hold_id) = (hold.id, fee_hold.as_ref().map(|hold| hold.id));
-        self.place(hold, Power::Ordinary)?;
+        let power = if ask.stand_in { Power::Forced } else { Power::Ordinary };
+        if held > 0 {
+            self.place(hold, power)?;
+        }
         if let Some(fee_hold) = fee_hold {
-            self.place(fee_hold, Power::Ordinary)?;
+            self.place(fee_hold, power)?;
         }
         if !ask.capture_now {
             return Ok(None);
@@ -145,9 +153,9 @@ impl Step<'_> {
         let plan = ClearPlan {
             payment: ask.payment,
             payer: Some(account),
-            hold: Some(hold_id),
+            hold: Some(hold_id).filter(|_| held > 0),
             fee_hold: fee_hold_id,
-            outstanding: decision.approved,
+            outstanding: held,
             amount: Money::new(decision.approved, asset),
             last: true,
             transfers: transfer_id(ask.transfers, CLEARING),
@@ -160,7 +168,7 @@ impl Step<'_> {
 
     fn open_payment(&mut self, ask: &Authorize, assessment: &Assessment, keeps_reference: bool) {
         let decision = &assessment.decision;
-        let holds = decision.approved > 0;
+        let holds = held(decision, ask) > 0;
         let payment = Payment {
             id: ask.payment,
             card: ask.card,
@@ -196,8 +204,9 @@ impl Step<'_> {
 
     fn record_decision(&mut self, ask: &Authorize, decision: &Decision) {
         let before = Sums::default();
-        let sums = Sums { authorized: decision.approved, ..before };
-        let hold = (decision.approved > 0).then(|| transfer_id(ask.transfers, HOLD));
+        let held = held(decision, ask);
+        let sums = Sums { authorized: decision.approved, unheld: decision.approved - held, ..before };
+        let hold = (held > 0).then(|| transfer_id(ask.transfers, HOLD));
         let (kind, amount) = match decision.verdict {
             Verdict::Declined => (ElementKind::Declined, ask.amount.minor_units),
             _ if decision.approved == 0 => (ElementKind::Checked, 0),
@@ -247,6 +256,7 @@ impl Step<'_> {
             approval_code: payment.approval_code.clone(),
             sums: payment.sums,
             account: payment.account.and_then(|account| self.state.after(account)),
+            facts: None,
         })
     }
 
@@ -265,14 +275,13 @@ impl Step<'_> {
             kind: payment.kind,
             amount: increment.amount,
             channel: payment.channel,
-            // How the card was read was judged when it was.
-            entry_mode: EntryMode::Unknown,
+            entry_mode: payment.entry_mode,
             merchant: &payment.merchant,
             verification: None,
             partial_allowed: false,
-            outside: None,
+            stand_in: false,
         };
-        let mut assessment = self.state.assess(&again, self.at);
+        let mut assessment = self.state.assess(&again, None, self.at);
         let amount = increment.amount.minor_units;
         let decision = &mut assessment.decision;
         if decision.verdict != Verdict::Declined {
@@ -296,6 +305,7 @@ impl Step<'_> {
             approval_code,
             sums: payment.sums,
             account: payment.account.and_then(|account| self.state.after(account)),
+            facts: None,
         }))
     }
 
@@ -311,12 +321,10 @@ impl Step<'_> {
     }
 }
 
-/// Turns an approval that could not be carried out into a decline.
-fn fail(decision: &mut Decision) {
-    let failing =
-        Failing { reason: DeclineReason::SystemError, source: FailureSource::Platform, within: None };
-    decision.failing.push(failing);
-    decision.verdict = Verdict::Declined;
-    decision.reason = Some(DeclineReason::SystemError);
-    (decision.approved, decision.fee, decision.hold_until) = (0, 0, None);
+/// How much of what is approved money is held for: all of it, unless it was approved in the engine's place.
+fn held(decision: &Decision, ask: &Authorize) -> i64 {
+    match decision.spendable_before {
+        Some(spendable) if ask.stand_in => decision.approved.min(spendable.max(0)),
+        _ => decision.approved,
+    }
 }

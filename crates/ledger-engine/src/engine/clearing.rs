@@ -36,6 +36,7 @@ pub(crate) struct Cleared {
     pub(crate) shortfall: i64,
     pub(crate) released: i64,
     pub(crate) fee: i64,
+    pub(crate) last: bool,
     pub(crate) hold: Option<TransferId>,
     pub(crate) transfer: TransferId,
     pub(crate) fee_transfer: TransferId,
@@ -88,6 +89,7 @@ impl Step<'_> {
             shortfall,
             released,
             fee,
+            last: plan.last,
             hold: plan.hold,
             transfer: if paid > 0 { main } else { short },
             fee_transfer: fee_id,
@@ -156,9 +158,13 @@ impl Step<'_> {
         sums.captured = sums.captured.saturating_add(cleared.captured);
         sums.shortfall = sums.shortfall.saturating_add(cleared.shortfall);
         self.advance(id, ElementKind::Cleared, cleared.amount, Some(cleared.transfer), sums);
-        if cleared.released > 0 {
-            sums.released = sums.released.saturating_add(cleared.released);
-            self.advance(id, ElementKind::Released, cleared.released, cleared.hold, sums);
+        // After the last nothing more will be presented of what no money is held for.
+        let unheld = if cleared.last { sums.unheld } else { 0 };
+        let released = cleared.released.saturating_add(unheld);
+        if released > 0 {
+            sums.unheld -= unheld;
+            sums.released = sums.released.saturating_add(released);
+            self.advance(id, ElementKind::Released, released, cleared.hold, sums);
         }
         if cleared.fee > 0 {
             sums.fees = sums.fees.saturating_add(cleared.fee);

@@ -20,24 +20,34 @@ impl Step<'_> {
         }
         let payment = self.payment(&reversal.payment)?;
         let (id, before) = (payment.id, payment.sums);
-        let outstanding = before.outstanding();
-        let Some(hold) = payment.hold.filter(|_| outstanding > 0) else {
+        let open = before.outstanding().saturating_add(before.unheld);
+        if open == 0 {
             return refuse(RefusalReason::PaymentState, Subject::Payment);
-        };
+        }
         let asset = payment.asset;
-        let amount = reversal.amount.unwrap_or(Money::new(outstanding, asset));
+        let amount = reversal.amount.unwrap_or(Money::new(open, asset));
         positive(amount, Money::zero(asset))?;
         let amount = amount.minor_units;
-        if amount > outstanding {
+        if amount > open {
             return refuse(RefusalReason::ExceedsHold, Subject::Amount);
         }
         let fee_hold = payment.fee_hold;
-        self.release(hold, amount, HoldChange::Voided(amount))?;
-        if amount == outstanding {
+        // What no money is held for goes first.
+        let from_unheld = amount.min(before.unheld);
+        let hold = payment.hold.filter(|_| amount > from_unheld);
+        if let Some(hold) = hold {
+            let released = amount - from_unheld;
+            self.release(hold, released, HoldChange::Voided(released))?;
+        }
+        if amount == open {
             self.release_fee(fee_hold, HoldChange::Voided)?;
         }
-        let sums = Sums { reversed: before.reversed.saturating_add(amount), ..before };
-        self.advance(id, ElementKind::Reversed, amount, Some(hold), sums);
+        let sums = Sums {
+            reversed: before.reversed.saturating_add(amount),
+            unheld: before.unheld - from_unheld,
+            ..before
+        };
+        self.advance(id, ElementKind::Reversed, amount, hold, sums);
         self.recount(id, before);
         self.payment_step(id, amount)
     }

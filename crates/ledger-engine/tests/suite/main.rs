@@ -11,5 +11,7 @@ mod model;
 mod payments;
 mod random;
 mod reached;
+mod records;
+mod replacing;
 mod support;
 mod transfers;

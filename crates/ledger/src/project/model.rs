@@ -200,7 +200,7 @@ impl Model {
                     pending.told.push(Told::Card(card.id, kind));
                 }
             }
-            Effect::ControlsSet { scope: ControlScope::Card(card), controls } => {
+            Effect::ControlsSet { scope: ControlScope::Card(card), controls, .. } => {
                 let record = self.cards.get_mut(card).ok_or_else(|| misfit(position, card))?;
                 record.controls.clone_from(controls);
                 self.dirty.cards.insert(*card);

@@ -264,7 +264,7 @@ impl World {
             channel: if wish.in_app { proto::Channel::InApp } else { proto::Channel::Ecommerce }.into(),
             partial_allowed: false,
             capture_now: wish.in_app,
-            network: None,
+            ..proto::AuthorizeRequest::default()
         }
     }
 }
@@ -344,10 +344,11 @@ impl Node {
                 limits: vec![proto::Limit {
                     window: proto::LimitWindow::Payment.into(),
                     amount_minor_max: 50_000,
-                    count_max: 0,
+                    ..proto::Limit::default()
                 }],
                 ..proto::Controls::default()
             }),
+            terms: None,
         };
         let answer = self.api.create_card_product(by(Identity::Operator, message)).await.unwrap();
         answer.into_inner().card_product.unwrap().card_product_id
@@ -376,6 +377,7 @@ impl Node {
             request_id: uuid(),
             account_id: account.account_id.clone(),
             card_product_id: product.clone(),
+            ..Default::default()
         };
         let card = self.issue(customer, message).await.unwrap().card_id;
         let activate = proto::ActivateCardRequest { request_id: uuid(), card_id: card.clone() };

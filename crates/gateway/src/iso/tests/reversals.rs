@@ -44,6 +44,30 @@ on_both_databases! {
         assert_eq!(world.issuer.held(), 0);
     }
 
+    async fn what_was_paid_at_once_is_paid_back(database: TestDatabase) {
+        let world = World::new(&database).await;
+        let mut line = world.connect().await;
+        let first = purchase(&line, "0200", 1, 8_850);
+        line.ask(&first).await;
+        assert_eq!(line.code(&reversal(&line, "0420", 2, &first)).await, "00");
+        world.told().await;
+        let refunds = world.issuer.known().refunds.clone();
+        let [refund] = refunds.as_slice() else { panic!("{refunds:?}") };
+        assert_eq!(refund.amount.as_ref().unwrap().minor_units, 8_850);
+        // Taken back a second time under another number, there is nothing left to pay back.
+        assert_eq!(line.code(&reversal(&line, "0420", 3, &first)).await, "00");
+        world.told().await;
+        assert_eq!(world.issuer.known().refunds.len(), 1);
+        // A shop gives back what it was paid before, without naming it.
+        let mut given = purchase(&line, "0200", 4, 300);
+        given.set(3, "200000").unwrap();
+        assert_eq!(line.code(&given).await, "00");
+        world.told().await;
+        let refunds = world.issuer.known().refunds.clone();
+        assert_eq!((refunds.len(), refunds[1].card_id.as_str()), (2, CARD));
+        assert_eq!(world.deliveries(DeliveryState::Refused).await, 0);
+    }
+
     async fn a_reversal_may_come_before_its_original(database: TestDatabase) {
         let world = World::new(&database).await;
         let mut line = world.connect().await;
@@ -80,12 +104,12 @@ on_both_databases! {
         world.issuer.known().ledger = Mood::Answers;
         world.told().await;
         let known = world.issuer.known();
-        let [(request, code)] = known.stand_ins.as_slice() else { panic!("{:?}", known.stand_ins) };
-        assert_eq!((code.as_str(), request.amount.as_ref().unwrap().minor_units), ("A1B2C3", 700));
-        assert_eq!(request.proof, "proof");
+        let [request] = known.stand_ins.as_slice() else { panic!("{:?}", known.stand_ins) };
+        assert_eq!(request.amount.as_ref().unwrap().minor_units, 700);
+        assert_eq!((request.authorization_code.as_str(), request.proof.as_str()), ("A1B2C3", "proof"));
         let [presentment] = known.presentments.as_slice() else { panic!("{:?}", known.presentments) };
-        assert_eq!((presentment.card_id.as_str(), presentment.amount.minor_units), (CARD, 800));
-        assert_eq!(presentment.network.stan, "000002");
+        assert_eq!((presentment.card_id.as_str(), presentment.amount.as_ref().unwrap().minor_units), (CARD, 800));
+        assert_eq!(presentment.network.as_ref().unwrap().stan, "000002");
         drop(known);
         // Said again, it is acknowledged again, and told no second time.
         let mut line = world.connect().await;

@@ -49,6 +49,7 @@ message! {
     Authorize {
         1 payment, 2 transfers, 3 card, 4 kind, 5 amount, 6 channel, 7 entry_mode, 8 merchant, 9 verification,
         10 partial_allowed, 11 capture_now, 12 network_reference, 13 approval_code, 14 outside,
+        15 stand_in,
     }
     IncrementPayment { 1 payment, 2 amount }
     ReversePayment { 1 payment, 2 amount }
@@ -60,7 +61,7 @@ message! {
     Element { 1 sequence, 2 kind, 3 amount, 4 transfer, 5 at, 6 request_id }
     Sums {
         1 authorized, 2 incremented, 3 reversed, 4 cleared, 5 captured, 6 shortfall, 7 released, 8 expired,
-        9 refunded, 10 fees,
+        9 refunded, 10 fees, 11 unheld,
     }
     Counted { 1 key, 2 window, 3 slot, 4 amount, 5 count }
     Payment {
