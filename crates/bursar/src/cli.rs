@@ -235,6 +235,8 @@ pub(crate) enum BenchName {
     Ledger,
     /// Two figures of the ISO 8583 codec: against pyiso8583, and against plain copies of the values.
     Iso8583,
+    /// Three figures of the gateway: payments from the network's wire, how long they wait, and a bank's statement.
+    Gateway,
 }
 
 /// What the ledger's bench measures.

@@ -3,6 +3,7 @@
 //! A figure is measured in rounds in which the two take turns; medians are compared, so that what else the machine does
 //! weighs on both.
 
+mod gateway;
 mod iso8583;
 mod ledger;
 mod tell;
@@ -17,6 +18,7 @@ pub(crate) async fn run(arguments: &Bench) -> Result<(), Exit> {
     let name = match arguments.name {
         BenchName::Ledger => "ledger",
         BenchName::Iso8583 => "iso8583",
+        BenchName::Gateway => "gateway",
     };
     if arguments.name != BenchName::Ledger && !arguments.only.is_empty() {
         return Err(Exit::usage("--only names figures of the ledger; leave it out"));
@@ -24,6 +26,7 @@ pub(crate) async fn run(arguments: &Bench) -> Result<(), Exit> {
     let figures = match arguments.name {
         BenchName::Ledger => ledger::measure(arguments).await?,
         BenchName::Iso8583 => iso8583::measure(arguments).await?,
+        BenchName::Gateway => gateway::measure(arguments).await?,
     };
     let database = if arguments.name == BenchName::Iso8583 {
         "none"
