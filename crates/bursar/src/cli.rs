@@ -75,7 +75,7 @@ pub(crate) struct Databases {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum PortArgument {
-    /// The documented ones: gRPC 7101 to 7105, admin 7201 to 7205, ISO 8583 8583, HTTP 8080.
+    /// The documented ones: gRPC 7101 to 7105, admin 7201 to 7205, ISO 8583 8583, HTTP 8080, JSON 8443.
     Fixed,
     /// Any that are free.
     Free,

@@ -133,4 +133,6 @@ impl Iso8583Config {
 pub struct HttpConfig {
     /// Address.
     pub listen: SocketAddr,
+    /// Address of the interface in JSON, over mutual TLS; absent: it is not served.
+    pub api_listen: Option<SocketAddr>,
 }

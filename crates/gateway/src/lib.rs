@@ -42,7 +42,6 @@ async fn start(chassis: Chassis, config: GatewayConfig) -> Result<Parts, StartEr
     let peers = Peers::connect(&chassis)?;
     let issuer: Arc<dyn Issuer> = Arc::new(peers.clone());
     iso::serve(&chassis, &config, Arc::clone(&issuer)).await?;
-    http::serve(&chassis, &config.http).await?;
     let booker = Booker { db: chassis.db.clone(), issuer };
     let import = Import {
         db: chassis.db.clone(),
@@ -52,5 +51,7 @@ async fn start(chassis: Chassis, config: GatewayConfig) -> Result<Parts, StartEr
         booker: booker.clone(),
     };
     chassis.supervisor.spawn_loop("bank entries", Backoff::default(), move || booker.clone().round());
-    Ok(grpc::serve(&chassis, peers, import))
+    let (parts, bridge) = grpc::serve(&chassis, peers, import);
+    http::serve(&chassis, &config.http, bridge).await?;
+    Ok(parts)
 }

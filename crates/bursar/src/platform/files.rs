@@ -85,6 +85,7 @@ pub(super) fn configurations(layout: &Layout, ports: &Ports, databases: &Databas
         if service == Identity::Gateway {
             set(&mut file, "iso8583", "listen", ports.listen(ports.iso8583).to_string());
             set(&mut file, "http", "listen", ports.listen(ports.http).to_string());
+            set(&mut file, "http", "api_listen", ports.listen(ports.api).to_string());
         }
         let text = toml::to_string(&file).map_err(|error| {
             Exit::software(format!("the configuration of {service} cannot be written: {error}"))

@@ -92,8 +92,7 @@ fn key(message: &Message) -> String {
 async fn read(mut stream: OwnedReadHalf, profile: Arc<Profile>, waiting: Waiting) {
     let mut decoder = FrameDecoder::new(profile.framing());
     let mut buffer = vec![0_u8; 16 * 1024];
-    loop {
-        let Ok(count @ 1..) = stream.read(&mut buffer).await else { break };
+    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
         let mut input = buffer.get(..count).unwrap_or_default();
         while let Ok(Some(frame)) = decoder.next(&mut input) {
             let Some(message) = profile.decode(frame.message()).message else { continue };

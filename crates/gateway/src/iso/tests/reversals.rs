@@ -103,14 +103,17 @@ on_both_databases! {
         let world = world.killed(&database).await;
         world.issuer.known().ledger = Mood::Answers;
         world.told().await;
-        let known = world.issuer.known();
-        let [request] = known.stand_ins.as_slice() else { panic!("{:?}", known.stand_ins) };
+        let (stand_ins, presentments) = {
+            let known = world.issuer.known();
+            (known.stand_ins.clone(), known.presentments.clone())
+        };
+        let [request] = stand_ins.as_slice() else { panic!("{stand_ins:?}") };
         assert_eq!(request.amount.as_ref().unwrap().minor_units, 700);
         assert_eq!((request.authorization_code.as_str(), request.proof.as_str()), ("A1B2C3", "proof"));
-        let [presentment] = known.presentments.as_slice() else { panic!("{:?}", known.presentments) };
-        assert_eq!((presentment.card_id.as_str(), presentment.amount.as_ref().unwrap().minor_units), (CARD, 800));
+        let [presentment] = presentments.as_slice() else { panic!("{presentments:?}") };
+        let amount = presentment.amount.as_ref().unwrap().minor_units;
+        assert_eq!((presentment.card_id.as_str(), amount), (CARD, 800));
         assert_eq!(presentment.network.as_ref().unwrap().stan, "000002");
-        drop(known);
         // Said again, it is acknowledged again, and told no second time.
         let mut line = world.connect().await;
         held.set_mti("0121".parse().unwrap());
