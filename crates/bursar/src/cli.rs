@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::iso8583::Iso8583;
 use crate::platform::{PortChoice, Setup};
 
 /// Bursar: a card-issuing and wallet platform that you run yourself.
@@ -43,6 +44,9 @@ pub(crate) enum Command {
     /// Works on the ledger of a running platform.
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Shows ISO 8583 messages to people, and makes them.
+    #[command(subcommand)]
+    Iso8583(Iso8583),
     /// Measures our path against its reference, side by side in one run.
     #[command(
         after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench ledger --only unary_256,stream_1024 --plot ledger.svg\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres\n\n`cargo xtask postgres` starts a server to measure on and prints its URL. Progress is told on standard error."
@@ -71,7 +75,7 @@ pub(crate) struct Databases {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum PortArgument {
-    /// The documented ones: gRPC 7101 to 7105, admin 7201 to 7205, ISO 8583 8583, HTTP 8080.
+    /// The documented ones: gRPC 7101 to 7105, admin 7201 to 7205, ISO 8583 8583, HTTP 8080, JSON 8443.
     Fixed,
     /// Any that are free.
     Free,
@@ -225,10 +229,14 @@ pub(crate) struct Verify {
     pub(crate) json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BenchName {
     /// Nine figures of the ledger, each against a reference in the same run.
     Ledger,
+    /// Two figures of the ISO 8583 codec: against pyiso8583, and against plain copies of the values.
+    Iso8583,
+    /// Three figures of the gateway: payments from the network's wire, how long they wait, and a bank's statement.
+    Gateway,
 }
 
 /// What the ledger's bench measures.
@@ -283,6 +291,9 @@ pub(crate) struct Bench {
     /// compared with. Without it: the server of --database-url; without that either: SQLite.
     #[arg(long, value_name = "URL")]
     pub(crate) reference_url: Option<String>,
+    /// Python that has pyiso8583 installed, for `bench iso8583`. Without it, python3 installs it into a temporary folder.
+    #[arg(long, value_name = "FILE", env = "BURSAR_PEER_PYTHON")]
+    pub(crate) peer_python: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) databases: Databases,
 }

@@ -17,9 +17,11 @@ use bursar_loadgen::Figure;
 
 use crate::cli::{Bench, LedgerFigure};
 use crate::exit::Exit;
+pub(super) use load::Ids;
 use plan::Plan;
 use sql::Sql;
 use stage::Stage;
+pub(super) use stage::unique_name;
 
 /// Accounts that transfers are spread over.
 const ACCOUNTS: usize = 10_000;

@@ -87,7 +87,7 @@ impl Place {
 }
 
 /// `PREFIX_bench_` and six hexadecimal digits, so that benches side by side on one server do not meet.
-pub(super) fn unique_name(prefix: &str) -> String {
+pub(in crate::bench) fn unique_name(prefix: &str) -> String {
     let mut random = [0_u8; 3];
     OsEntropy.fill(&mut random);
     format!("{prefix}_bench_{}", data_encoding::HEXLOWER.encode(&random))

@@ -1,14 +1,18 @@
-//! What an authorization request (0100, 0101) asks for, read from its fields. Pure.
+//! What a message about a payment says of it, read from its fields. Pure.
 
 use bursar_card_data::{Cvv2, Pan};
-use bursar_iso8583::{Message, Profile};
+use bursar_iso8583::{Message, Profile, Version};
 use bursar_proto::ledger::v1::{Channel, DeclineReason, Merchant, NetworkReference};
 use bursar_types::{Asset, Money};
+
+use super::reference;
 
 /// Field 3, transaction type: cash.
 const CASH: u8 = 1;
 /// Field 3, transaction type: goods and services.
 const PURCHASE: u8 = 0;
+/// Field 3, transaction type: returned goods.
+const REFUND: u8 = 20;
 /// Field 25: the card was used in electronic commerce.
 const CONDITION_ECOMMERCE: &str = "59";
 /// Field 22, how the number was entered (first two digits): chip, chip without contact, stripe, and stripe without contact.
@@ -35,17 +39,19 @@ impl Purchase {
     /// Reads the request, or says with which reason it is refused.
     pub(super) fn read(profile: &Profile, message: &Message) -> Result<Self, DeclineReason> {
         let malformed = |_| DeclineReason::FormatError;
-        let pan = message.pan().map_err(malformed)?.ok_or(DeclineReason::FormatError)?;
-        // A number that is no card number can be nobody's card.
-        let pan = Pan::parse(pan).map_err(|_| DeclineReason::CardNotFound)?;
+        let (pan, stripe) = card(message)?;
         let code = message.processing_code().map_err(malformed)?.ok_or(DeclineReason::FormatError)?;
         if ![PURCHASE, CASH].contains(&code.transaction) {
             return Err(DeclineReason::InvalidTransaction);
         }
         let expiry = match message.expiry().map_err(malformed)? {
             Some(expiry) => format!("{:02}{:02}", expiry.year, expiry.month),
-            None => String::new(),
+            None => stripe,
         };
+        // Nobody here can open a PIN block or a password block yet: what cannot be checked is not approved.
+        if message.has(52) || profile.card_password(message).is_some() {
+            return Err(DeclineReason::PinUnverifiable);
+        }
         let cvv2 = match profile.cvv2(message) {
             Some(digits) => {
                 let digits = std::str::from_utf8(&digits).map_err(|_| DeclineReason::FormatError)?;
@@ -61,12 +67,29 @@ impl Purchase {
             merchant: merchant(message)?,
             channel: channel(message, code.transaction),
             partial_allowed: message.text(60) == Some(PARTIAL_ALLOWED),
-            network: network(message)?,
+            network: reference::network(message)?,
         })
     }
 }
 
-fn amount(message: &Message) -> Result<Money, DeclineReason> {
+/// Whether money goes back to the card.
+pub(super) fn is_refund(message: &Message) -> bool {
+    message.processing_code().is_ok_and(|code| code.is_some_and(|code| code.transaction == REFUND))
+}
+
+/// The card number, from field 2 or the stripe, and the stripe's expiry (`YYMM`), empty without one.
+pub(super) fn card(message: &Message) -> Result<(Pan, String), DeclineReason> {
+    let malformed = DeclineReason::FormatError;
+    let stripe = message.text(35).and_then(|track| track.split_once(['=', 'D']));
+    let number = message.pan().map_err(|_| malformed)?.or(stripe.map(|(pan, _)| pan)).ok_or(malformed)?;
+    let expiry =
+        stripe.and_then(|(_, rest)| rest.get(..4)).filter(|it| it.bytes().all(|b| b.is_ascii_digit()));
+    // A number that is no card number can be nobody's card.
+    let pan = Pan::parse(number).map_err(|_| DeclineReason::CardNotFound)?;
+    Ok((pan, expiry.unwrap_or_default().to_owned()))
+}
+
+pub(super) fn amount(message: &Message) -> Result<Money, DeclineReason> {
     let minor = message.amount(4).ok().flatten().ok_or(DeclineReason::FormatError)?;
     let minor = i64::try_from(minor).map_err(|_| DeclineReason::InvalidAmount)?;
     let currency = message.currency().ok().flatten().ok_or(DeclineReason::FormatError)?;
@@ -74,9 +97,12 @@ fn amount(message: &Message) -> Result<Money, DeclineReason> {
     Ok(Money::new(minor, asset))
 }
 
-fn merchant(message: &Message) -> Result<Merchant, DeclineReason> {
+pub(super) fn merchant(message: &Message) -> Result<Merchant, DeclineReason> {
     let merchant_id = message.merchant_id().map(str::trim).filter(|id| !id.is_empty());
-    let mcc = message.mcc().map_err(|_| DeclineReason::FormatError)?.ok_or(DeclineReason::FormatError)?;
+    // Merchant type (1987), card acceptor business code (1993).
+    let field = if message.mti().version() == Version::V1993 { 26 } else { 18 };
+    let mcc =
+        message.code4(field).map_err(|_| DeclineReason::FormatError)?.ok_or(DeclineReason::FormatError)?;
     let place = message.merchant_name().unwrap_or_default();
     let name: String = place.chars().take(NAME_WIDTH).collect();
     let country = place.get(place.len().saturating_sub(2)..).unwrap_or_default();
@@ -90,7 +116,10 @@ fn merchant(message: &Message) -> Result<Merchant, DeclineReason> {
     })
 }
 
-fn channel(message: &Message, transaction: u8) -> Channel {
+pub(super) fn channel(message: &Message, transaction: u8) -> Channel {
+    if message.mti().version() == Version::V1993 {
+        return channel_93(message, transaction);
+    }
     let entry = message.pos_entry_mode().and_then(|mode| mode.get(..2)).unwrap_or_default();
     if transaction == CASH {
         Channel::Atm
@@ -102,18 +131,14 @@ fn channel(message: &Message, transaction: u8) -> Channel {
     }
 }
 
-fn network(message: &Message) -> Result<NetworkReference, DeclineReason> {
-    let field = |number: u8| message.text(number).unwrap_or_default().trim().to_owned();
-    let reference = NetworkReference {
-        acquirer_id: field(32),
-        stan: field(11),
-        rrn: field(37),
-        transmission_time: field(7),
-    };
-    if reference.stan.is_empty() || reference.transmission_time.is_empty() {
-        return Err(DeclineReason::FormatError);
+/// Field 22 of 1993: its sixth place says whether the card was there (1), its fifth where the holder was.
+fn channel_93(message: &Message, transaction: u8) -> Channel {
+    let present = message.pos_entry_mode().and_then(|mode| mode.get(5..6)) == Some("1");
+    match transaction {
+        CASH => Channel::Atm,
+        _ if present => Channel::Pos,
+        _ => Channel::Ecommerce,
     }
-    Ok(reference)
 }
 
 #[cfg(test)]
@@ -171,6 +196,23 @@ mod tests {
         assert_eq!(channel("051", "000000"), Channel::Pos);
         assert_eq!(channel("010", "000000"), Channel::Ecommerce);
         assert_eq!(channel("051", "010000"), Channel::Atm);
+    }
+
+    #[test]
+    fn the_card_may_be_on_the_stripe_only() {
+        let purchase = read(|message, _| {
+            message.remove(2);
+            message.remove(14);
+            message.set(35, "4111111111111111=29121010000000000000").unwrap();
+        });
+        let purchase = purchase.ok().unwrap();
+        assert_eq!((purchase.pan.expose(), purchase.expiry.as_str()), ("4111111111111111", "2912"));
+    }
+
+    #[test]
+    fn what_nobody_can_check_is_not_approved() {
+        let refused = read(|message, _| message.set(52, [1_u8; 8]).unwrap());
+        assert_eq!(refused.err(), Some(DeclineReason::PinUnverifiable));
     }
 
     #[test]
