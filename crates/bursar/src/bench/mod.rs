@@ -6,7 +6,9 @@
 mod gateway;
 mod iso8583;
 mod ledger;
+mod place;
 mod tell;
+mod vault;
 
 use bursar_loadgen::{Figure, plot, report};
 
@@ -19,14 +21,16 @@ pub(crate) async fn run(arguments: &Bench) -> Result<(), Exit> {
         BenchName::Ledger => "ledger",
         BenchName::Iso8583 => "iso8583",
         BenchName::Gateway => "gateway",
+        BenchName::Vault => "vault",
     };
-    if arguments.name != BenchName::Ledger && !arguments.only.is_empty() {
-        return Err(Exit::usage("--only names figures of the ledger; leave it out"));
+    if matches!(arguments.name, BenchName::Iso8583 | BenchName::Gateway) && !arguments.only.is_empty() {
+        return Err(Exit::usage("--only names figures of the ledger or the vault; leave it out"));
     }
     let figures = match arguments.name {
         BenchName::Ledger => ledger::measure(arguments).await?,
         BenchName::Iso8583 => iso8583::measure(arguments).await?,
         BenchName::Gateway => gateway::measure(arguments).await?,
+        BenchName::Vault => vault::measure(arguments).await?,
     };
     let database = if arguments.name == BenchName::Iso8583 {
         "none"
