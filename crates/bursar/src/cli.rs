@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Ledger(Ledger),
     /// Measures our path against its reference, side by side in one run.
     #[command(
-        after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench ledger --only unary_256,stream_1024 --plot ledger.svg\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres\n\n`cargo xtask postgres` starts a server to measure on and prints its URL. Progress is told on standard error."
+        after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench webhooks\n  bursar bench events --json\n  bursar bench ledger --only unary_256,stream_1024 --plot ledger.svg\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres\n\n`cargo xtask postgres` starts a server to measure on and prints its URL. Progress is told on standard error."
     )]
     Bench(Bench),
     /// Looks at this machine and at a running platform, and says what is amiss and what to do.
@@ -225,10 +225,14 @@ pub(crate) struct Verify {
     pub(crate) json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BenchName {
     /// Nine figures of the ledger, each against a reference in the same run.
     Ledger,
+    /// Webhooks: durable deliveries against bare POSTs, what dead endpoints do to the others, memory under a backlog.
+    Webhooks,
+    /// A reader that catches up with an event log against a plain read of its rows.
+    Events,
 }
 
 /// What the ledger's bench measures.

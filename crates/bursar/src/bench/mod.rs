@@ -3,8 +3,11 @@
 //! A figure is measured in rounds in which the two take turns; medians are compared, so that what else the machine does
 //! weighs on both.
 
+mod events;
 mod ledger;
+mod publisher;
 mod tell;
+mod webhooks;
 
 use bursar_loadgen::{Figure, plot, report};
 
@@ -15,9 +18,16 @@ use crate::exit::Exit;
 pub(crate) async fn run(arguments: &Bench) -> Result<(), Exit> {
     let name = match arguments.name {
         BenchName::Ledger => "ledger",
+        BenchName::Webhooks => "webhooks",
+        BenchName::Events => "events",
     };
+    if arguments.name != BenchName::Ledger && !arguments.only.is_empty() {
+        return Err(Exit::usage("--only names figures of the ledger's bench: leave it out"));
+    }
     let figures = match arguments.name {
         BenchName::Ledger => ledger::measure(arguments).await?,
+        BenchName::Webhooks => webhooks::measure(arguments).await?,
+        BenchName::Events => events::measure(arguments).await?,
     };
     let database = if arguments.databases.database_url.is_some() { "postgres" } else { "sqlite" };
     if let Some(path) = &arguments.plot {

@@ -77,7 +77,10 @@ impl Core {
         deliveries::insert(tx, &new, now).await?;
         let wake = self.wake_webhooks.clone();
         let touched: Vec<_> = takers.iter().map(|open| open.id).collect();
-        tx.after_commit(move || wake.touch(touched));
+        tx.after_commit(move || {
+            metrics::counter!("bursar_webhook_events_total").increment(1);
+            wake.touch(touched);
+        });
         Ok(())
     }
 }

@@ -57,14 +57,14 @@ pub(super) struct Stopped {
 }
 
 /// Where it lies.
-pub(super) struct Place {
-    setup: Setup,
+pub(in crate::bench) struct Place {
+    pub(in crate::bench) setup: Setup,
     _folder: TempDir,
 }
 
 impl Place {
     /// A folder, and names for databases that nobody else has.
-    fn new(databases: &Databases) -> Result<Self, Exit> {
+    pub(in crate::bench) fn new(databases: &Databases) -> Result<Self, Exit> {
         let folder = tempfile::Builder::new()
             .prefix("bursar-bench-")
             .tempdir()
@@ -79,7 +79,7 @@ impl Place {
     }
 
     /// Takes the databases away; the folder goes by itself.
-    pub(super) async fn remove(self) {
+    pub(in crate::bench) async fn remove(self) {
         if let Some(url) = &self.setup.database_url {
             provision::remove(url, &self.setup.database_prefix).await;
         }
@@ -212,7 +212,7 @@ impl Stage {
 }
 
 /// A call of the bench failed.
-pub(super) fn failed(status: &Status) -> Exit {
+pub(in crate::bench) fn failed(status: &Status) -> Exit {
     let reason = bursar_service::reason_of(status).map_or("no reason", |(reason, _)| reason.as_str());
     Exit::software(format!("a call of the bench failed: {:?}, {reason}: {}", status.code(), status.message()))
 }
