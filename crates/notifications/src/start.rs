@@ -158,6 +158,11 @@ fn spawn_consumers(chassis: &Chassis, core: &Core) -> Result<(), StartError> {
         let (db, clock) = (core.db.clone(), Arc::clone(&core.clock));
         let shutdown = chassis.supervisor.shutdown();
         let core = Arc::new(core.clone());
+        let again = Arc::clone(&core);
+        chassis.parked.leave(&consumer, db.clone(), move |tx, event| {
+            let core = Arc::clone(&again);
+            Box::pin(async move { core.apply(tx, event).await })
+        });
         let consuming = consumer.run(db, feed, clock, shutdown, move |tx, event| {
             let core = Arc::clone(&core);
             Box::pin(async move { core.apply(tx, event).await })
