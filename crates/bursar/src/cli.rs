@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Iso8583(Iso8583),
     /// Measures our path against its reference, side by side in one run.
     #[command(
-        after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench ledger --only unary_256,stream_1024 --plot ledger.svg\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres\n\n`cargo xtask postgres` starts a server to measure on and prints its URL. Progress is told on standard error."
+        after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench webhooks\n  bursar bench events --json\n  bursar bench ledger --only unary_256,stream_1024 --plot ledger.svg\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres\n\n`cargo xtask postgres` starts a server to measure on and prints its URL. Progress is told on standard error."
     )]
     Bench(Bench),
     /// Looks at this machine and at a running platform, and says what is amiss and what to do.
@@ -239,6 +239,10 @@ pub(crate) enum BenchName {
     Gateway,
     /// Six figures of the vault, likewise.
     Vault,
+    /// Webhooks: durable deliveries against bare POSTs, what dead endpoints do to the others, memory under a backlog.
+    Webhooks,
+    /// A reader that catches up with an event log against a plain read of its rows.
+    Events,
 }
 
 /// What is measured: the ledger's figures, then the vault's.
