@@ -16,7 +16,7 @@ fn main() {
     let policy = Policy { threshold_bps: t, ..Policy::default() };
     let mut s = index.searcher();
     let (mut n, mut found, mut scored) = (0, 0, 0);
-    let text = std::fs::read_to_string("/tmp/scr/treated.txt").unwrap();
+    for tf in ["treated", "light"] { let text = std::fs::read_to_string(format!("/tmp/scr/{tf}.txt")).unwrap(); (n, found, scored) = (0, 0, 0);
     let t0 = Instant::now();
     for line in text.lines() {
         let c: Vec<&str> = line.split('\t').collect();
@@ -25,7 +25,8 @@ fn main() {
         if r.hits.iter().any(|h| h.entry_id == c[1]) { found += 1 } else if show.contains('m') { println!("MISS {line} {:?}", r.hits.first().map(|h| (&h.entry_name, h.bps))) }
     }
     let el = t0.elapsed();
-    println!("treated {found}/{n} = {:.4}  {:?}/query scored {}", f64::from(found) / f64::from(n), el / n, scored / n as usize);
+    println!("{tf} {found}/{n} = {:.4}  {:?}/query scored {}", f64::from(found) / f64::from(n), el / n, scored / n as usize); }
+    let text = std::fs::read_to_string("/tmp/scr/treated.txt").unwrap();
     for file in ["ordinary", "ordinary_latin"] {
         let text = std::fs::read_to_string(format!("/tmp/scr/{file}.txt")).unwrap();
         let (mut n, mut flagged, mut dob, mut scored) = (0, 0, 0, 0);

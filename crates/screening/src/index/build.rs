@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::key::{self, Keys, Side};
 use super::{Index, Row};
-use crate::list::List;
+use crate::list::{EntryKind, List};
 use crate::text::{Kind, Name, Token};
 
 /// Words that a name can be found by.
@@ -43,6 +43,7 @@ struct Builder {
 
 impl Builder {
     fn entry(&mut self, place: u32, entry: &crate::list::Entry) {
+        let person = matches!(entry.kind, EntryKind::Person | EntryKind::Unknown);
         for (at, listed) in entry.names.iter().enumerate() {
             let name = Name::of(&listed.text);
             for form in name.forms() {
@@ -64,7 +65,7 @@ impl Builder {
                 }
                 let weight = form.tokens.iter().map(Token::weight).sum();
                 let tokens = form.tokens.len() as u8;
-                self.rows.push(Row { entry: place, name: u16::try_from(at).unwrap_or(u16::MAX), tokens, weight, first });
+                self.rows.push(Row { entry: place, name: u16::try_from(at).unwrap_or(u16::MAX), tokens, person, weight, first });
             }
         }
         for number in &entry.documents {

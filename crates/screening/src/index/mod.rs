@@ -134,6 +134,8 @@ struct Row {
     entry: u32,
     name: u16,
     tokens: u8,
+    /// Whether it is a person's, or may be.
+    person: bool,
     /// Weight of its words, in hundredths of a name.
     weight: u16,
     first: u32,

@@ -40,11 +40,13 @@ struct Costs {
     extra: [u8; 32],
     /// The same beside a vowel, for vowels.
     extra_vowel: u8,
+    /// The same between consonants, for vowels.
+    short_vowel: u8,
 }
 
 impl Costs {
     fn strict() -> Self {
-        let mut costs = Self { substitute: [[ERROR; 32]; 32], extra: [ERROR; 32], extra_vowel: ERROR };
+        let mut costs = Self { substitute: [[ERROR; 32]; 32], extra: [ERROR; 32], extra_vowel: ERROR, short_vowel: u8::MAX };
         for symbol in 0..32 {
             costs.substitute[symbol][symbol] = 0;
         }
@@ -91,20 +93,22 @@ impl Costs {
     fn abjad() -> Self {
         let mut costs = Self::strict();
         costs
-            .alike("ae ai ao au ei ou eo eu iu io", 2)
-            .alike("Wu Wo Wv Yi Ye", 0)
-            .alike("Yj", 3)
-            .alike("Ya We Wa Yu Yo Wi", 4)
-            .alike("jg kg zd zt ts jZ jC CS td sS zZ", 3)
+            // Long vowels are written, as what they are; an ayn may sound as any.
+            .alike("xa xe xi xo xu Wu Wo Wv Yi Ye", 0)
+            .alike("ae ha he", 1)
+            .alike("ao Ya", 4)
+            .alike("ai au We Wa Yu Yo Wi", 7)
+            .alike("Yj jg kg zd zt ts jZ jC CS td sS zZ", 3)
             .alike("dt sz cs ct pb fp vf vb hk kC gh", 4)
             .alike("gr gk cC cS", 5)
-            .optional("eiou", 1)
-            .optional("a", 2)
-            .optional("W", 5)
-            .optional("Y", 5)
-            .optional("h", 3)
+            .optional("aeiou", 3)
+            .optional("x", 1)
+            .optional("W", 7)
+            .optional("Y", 7)
+            .optional("h", 4)
             .optional("v", 8);
         costs.extra_vowel = 1;
+        costs.short_vowel = 0;
         costs
     }
 
@@ -121,7 +125,7 @@ impl Costs {
             .optional("i", 6)
             .optional("h", 6)
             .optional("v", 5);
-        costs.extra_vowel = 4;
+        costs.extra_vowel = 7;
         costs
     }
 
@@ -129,8 +133,8 @@ impl Costs {
         let mut costs = Self::strict();
         costs
             .alike("CZ Cj Ck Zj jc Cc sS Sh cZ kg td pb", 3)
-            .alike("ou ae", 4)
-            .alike("eo ei oa", 6)
+            .alike("ou", 4)
+            .alike("ae eo ei oa", 8)
             .alike("vu", 3)
             .alike("rj Zr", 5)
             .optional("h", 5)
@@ -182,16 +186,18 @@ pub(crate) fn distance(mode: Mode, a: &Phone, b: &Phone, most: u16) -> u16 {
     let costs = &COSTS[mode as usize];
     let (a, b) = (a.symbols(), b.symbols());
     let (mut a, mut b) = (a, b);
-    // What both begin and end with costs nothing.
-    while let ([x, rest_a @ ..], [y, rest_b @ ..]) = (a, b)
-        && x == y
-    {
-        (a, b) = (rest_a, rest_b);
-    }
-    while let ([rest_a @ .., x], [rest_b @ .., y]) = (a, b)
-        && x == y
-    {
-        (a, b) = (rest_a, rest_b);
+    // What both begin and end with costs nothing; between two abjads' sounds the place of a vowel matters.
+    if mode != Mode::Abjad {
+        while let ([x, rest_a @ ..], [y, rest_b @ ..]) = (a, b)
+            && x == y
+        {
+            (a, b) = (rest_a, rest_b);
+        }
+        while let ([rest_a @ .., x], [rest_b @ .., y]) = (a, b)
+            && x == y
+        {
+            (a, b) = (rest_a, rest_b);
+        }
     }
     let mut rows = [[0_u16; SYMBOLS_MAX + 1]; 3];
     for (j, symbol) in b.iter().enumerate() {
@@ -238,9 +244,17 @@ fn three(rows: &mut [[u16; SYMBOLS_MAX + 1]; 3], i: usize) -> [&mut [u16; SYMBOL
 
 #[inline]
 fn extra(costs: &Costs, word: &[u8], at: usize, symbol: u8) -> u16 {
-    let beside = is_vowel(symbol)
-        && (at.checked_sub(1).is_some_and(|before| is_vowel(word[before])) || word.get(at + 1).is_some_and(|next| is_vowel(*next)));
-    u16::from(if beside { costs.extra_vowel } else { costs.extra[usize::from(symbol) & 31] })
+    if !is_vowel(symbol) {
+        return u16::from(costs.extra[usize::from(symbol) & 31]);
+    }
+    let before = at.checked_sub(1).map(|before| is_vowel(word[before]));
+    let after = word.get(at + 1).map(|after| is_vowel(*after));
+    let full = costs.extra[usize::from(symbol) & 31];
+    u16::from(match (before, after) {
+        (Some(true), _) | (_, Some(true)) => costs.extra_vowel,
+        (Some(false), Some(false)) => costs.short_vowel.min(full),
+        _ => full,
+    })
 }
 
 /// How alike two words are at a cost, in basis points: each typing error takes its share of the longer word, and the
@@ -291,6 +305,8 @@ fn formula(mode: Mode, length: usize, cost: usize) -> u16 {
     let bearable = match (mode, length) {
         (Mode::Abjad, 0..=3) => 2,
         (Mode::Abjad, 4) => 5,
+        (Mode::Han, 0..=4) => 3,
+        (Mode::Han, 5..=6) => 6,
         (_, 0..=2) => 3,
         (_, 3) => 4,
         (_, 4) => 9,

@@ -18,10 +18,14 @@ const CONFLICT: u32 = 45;
 const CONFLICT_FIRST: u32 = 40;
 
 /// How often what two words differ by counts: a name of two words of which one only resembles is another name as a rule.
-const DIFFERENCE: u32 = 2;
+/// In hundredths.
+const DIFFERENCE: u32 = 200;
+
+/// The same between scripts, which spell one name in many ways.
+const DIFFERENCE_ACROSS: u32 = 150;
 
 /// Taken away where both say which generation, and not the same.
-const GENERATION: u16 = 1_500;
+const GENERATION: u16 = 2_500;
 
 /// Two words that met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +160,7 @@ fn join(asked: &[Token], listed: &[Option<&Token>], outcome: &mut Outcome, taken
 
 /// The score of what was paired, in basis points.
 fn judge(asked: &[Token], listed: &[Option<&Token>], outcome: &Outcome, taken: Taken) -> u16 {
-    let (mut met, mut weight, mut words) = (0_u32, 0_u32, 0_u32);
+    let (mut met, mut weight, mut words, mut initials) = (0_u32, 0_u32, 0_u32, (0_u32, 0_u32));
     for pair in outcome.pairs() {
         let asked_weight: u32 = span(pair.asked, pair.spans.0).map(|i| u32::from(asked[i].weight())).sum();
         let listed_weight: u32 =
@@ -166,7 +170,17 @@ fn judge(asked: &[Token], listed: &[Option<&Token>], outcome: &Outcome, taken: T
             _ => u32::midpoint(asked_weight, listed_weight).min(if pair.spans == (1, 1) { 100 } else { 150 }),
         };
         let differs = u32::from(PERFECT) - u32::from(pair.meeting.bps);
-        met += pair_weight * u32::from(PERFECT).saturating_sub(differs * DIFFERENCE);
+        let counts = match (pair.meeting.how, asked[usize::from(pair.asked)].script, listed[usize::from(pair.listed)].map(|token| token.script)) {
+            (_, Script::HanSound, _) | (_, _, Some(Script::HanSound)) => differs,
+            (How::Transliterated, ..) => differs * DIFFERENCE_ACROSS / 100,
+            _ => differs * DIFFERENCE / 100,
+        };
+        met += pair_weight * u32::from(PERFECT).saturating_sub(counts);
+        if pair.meeting.how == How::Initial {
+            // The full word only may be what the letter stands for: against another full word it stands no less.
+            initials.0 += u32::from(asked[usize::from(pair.asked)].kind == Kind::Word) * 100;
+            initials.1 += u32::from(listed[usize::from(pair.listed)].is_some_and(|token| token.kind == Kind::Word)) * 100;
+        }
         weight += pair_weight;
         if pair.meeting.how != How::Initial {
             words += pair_weight;
@@ -181,7 +195,7 @@ fn judge(asked: &[Token], listed: &[Option<&Token>], outcome: &Outcome, taken: T
     let (mut asked_conflict, mut listed_conflict) = (0_u32, 0_u32);
     for (i, token) in asked.iter().enumerate() {
         let weighs = u32::from(token.weight());
-        asked_names += u32::from(over(token) && token.kind != Kind::Initial) * weighs.min(100);
+        asked_names += u32::from(over(token)) * weighs.min(100);
         if taken.asked & (1 << i) == 0 {
             asked_over += weighs;
             asked_conflict += if over(token) { weighs } else { 0 };
@@ -190,13 +204,13 @@ fn judge(asked: &[Token], listed: &[Option<&Token>], outcome: &Outcome, taken: T
     for (j, token) in listed.iter().enumerate() {
         let Some(token) = token else { continue };
         let weighs = u32::from(token.weight());
-        listed_names += u32::from(over(token) && token.kind != Kind::Initial) * weighs.min(100);
+        listed_names += u32::from(over(token)) * weighs.min(100);
         if taken.listed & (1 << j) == 0 {
             listed_over += weighs;
             listed_conflict += if over(token) { weighs } else { 0 };
         }
     }
-    let conflict = asked_conflict.min(listed_conflict);
+    let conflict = (asked_conflict + initials.0).min(listed_conflict + initials.1);
     // Names of East Asia are written whole or not at all.
     let whole = |script| matches!(script, Script::Han | Script::Hangul);
     let listed_extra = match (asked.first(), listed.first().copied().flatten()) {
@@ -231,11 +245,12 @@ fn alone(asked: &[Token], outcome: &Outcome, asked_names: u32, listed_names: u32
     let whole = asked_names <= 100 && listed_names <= 100;
     let sound = word.script == Script::HanSound;
     match word.phone.len() {
+        5.. if sound => 100,
         0..=3 => if whole { 85 } else { 60 },
         4 => if whole { 90 } else { 70 },
         5 => if whole { 94 } else { 80 },
         6 => if whole { 95 } else { 88 },
-        _ if sound || whole => 97,
+        _ if whole => 97,
         _ => 93,
     }
 }

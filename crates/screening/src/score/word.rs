@@ -52,7 +52,7 @@ const JOINED_LEAST: u16 = 8_800;
 #[inline]
 pub(crate) fn meet(a: &Token, b: &Token) -> Option<Meeting> {
     let scripts = a.script != b.script;
-    if a.text() == b.text() {
+    if a.id == b.id && a.text() == b.text() {
         return Some(if scripts { transliterated(PERFECT) } else { Meeting { bps: PERFECT, how: How::Exact } });
     }
     if a.kind != b.kind && (a.kind == Kind::Initial || b.kind == Kind::Initial) {
@@ -67,7 +67,7 @@ pub(crate) fn meet(a: &Token, b: &Token) -> Option<Meeting> {
         return None;
     }
     let mut fuzzy = sounds(a, b, mode);
-    if mode == Mode::Plain && grouped.is_none() && a.known && b.known && differ(a, b) {
+    if mode == Mode::Plain && a.known && b.known && differ(a, b) {
         fuzzy = fuzzy.map(|meeting| Meeting { bps: meeting.bps.min(OTHER_NAME), ..meeting });
     }
     match (grouped, fuzzy) {
@@ -126,7 +126,10 @@ fn sounds(a: &Token, b: &Token, mode: Mode) -> Option<Meeting> {
     if !a.others.is_empty() || !b.others.is_empty() {
         for (text_a, phone_a) in a.spellings() {
             for (text_b, phone_b) in b.spellings() {
-                best = best.max(if text_a == text_b { OTHER_SPELLING } else { phones(mode, phone_a, phone_b).min(OTHER_SPELLING) });
+                // Another spelling is one of few: no likeness to it counts.
+                if text_a == text_b || phone_a == phone_b {
+                    best = best.max(OTHER_SPELLING);
+                }
             }
         }
     }

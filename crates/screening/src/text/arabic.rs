@@ -1,7 +1,7 @@
 //! Words in Arabic and Hebrew letters as sounds without short vowels, and the articles and compounds that are written
 //! together with them.
 
-use super::phone::{CH, Phone, SH, WAW, YEH, ZH, symbol};
+use super::phone::{AYN, CH, Phone, SH, WAW, YEH, ZH, symbol};
 
 /// Letters of a word that are looked at.
 const LETTERS_MAX: usize = 40;
@@ -44,7 +44,7 @@ pub(super) fn sound(letters: &[char]) -> Phone {
             'س' | 'ص' | 'ס' => symbol(b's'),
             'צ' | 'ץ' => symbol(b'c'),
             'ش' | 'ש' | 'ښ' => SH,
-            'ع' | 'ע' => continue,
+            'ع' | 'ע' => AYN,
             'غ' | 'گ' | 'ג' => symbol(b'g'),
             'ف' => symbol(b'f'),
             'ق' | 'ك' | 'ק' | 'כ' | 'ך' => symbol(b'k'),
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn words_lose_their_marks_and_keep_their_consonants() {
         assert_eq!(shown("مُحَمَّد"), "mhmd");
-        assert_eq!(shown("العانــي"), "alanY");
+        assert_eq!(shown("العانــي"), "alxanY");
         assert_eq!(shown("حسين"), "hsYn");
         assert_eq!(shown("משה"), "mSh");
     }

@@ -201,7 +201,7 @@ fn arabic_word(word: &str, tokens: &mut Vec<Token>) {
                 if phone.len() == 0 {
                     continue;
                 }
-                let text = format!("{phone:?}").to_lowercase();
+                let text = format!("{phone:?}").to_lowercase().replace('x', "");
                 Token::sounding(&text, phone, Script::Arabic, Kind::Word)
             }
         });
@@ -234,9 +234,10 @@ fn korean_surname(spellings: &[&str]) -> Token {
 }
 
 fn korean_given(syllables: &[char], tokens: &mut Vec<Token>) {
-    let text: String = syllables.iter().filter_map(|c| hangul::syllable(*c)).collect();
-    if !text.is_empty() {
-        tokens.push(Token::word(&text, Script::Hangul, Kind::Word));
+    let latin: Vec<String> = syllables.iter().filter_map(|c| hangul::syllable(*c)).collect();
+    if !latin.is_empty() {
+        let phone = Phone::of_syllables(latin.iter().map(String::as_str));
+        tokens.push(Token::sounding(&latin.concat(), phone, Script::Hangul, Kind::Word));
     }
 }
 
@@ -286,8 +287,10 @@ fn chinese(han: &[char], forms: &mut Vec<Form>) {
     };
     let syllables: Vec<String> = given.iter().map(|c| han::pinyin(*c)).filter(|text| !text.is_empty()).collect();
     if !syllables.is_empty() {
-        let taiwan: String = syllables.iter().map(|syllable| han::wade_giles(syllable)).collect();
-        tokens.push(Token::word(&syllables.concat(), Script::Han, Kind::Word).or([taiwan]));
+        let taiwan: Vec<String> = syllables.iter().map(|syllable| han::wade_giles(syllable)).collect();
+        let phone = |syllables: &[String]| Phone::of_syllables(syllables.iter().map(String::as_str));
+        let token = Token::sounding(&syllables.concat(), phone(&syllables), Script::Han, Kind::Word);
+        tokens.push(token.or_sounding(&taiwan.concat(), phone(&taiwan)));
     }
     if !tokens.is_empty() {
         forms.push(Form { tokens, script: Script::Han });

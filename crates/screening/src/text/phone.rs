@@ -16,6 +16,8 @@ pub(crate) const CH: u8 = 28;
 pub(crate) const WAW: u8 = 29;
 /// Arabic yeh and its like: a consonant or a long vowel.
 pub(crate) const YEH: u8 = 30;
+/// Arabic ayn: a vowel's place, whichever vowel.
+pub(crate) const AYN: u8 = 23;
 /// Any digit.
 pub(crate) const DIGIT: u8 = 31;
 
@@ -53,6 +55,11 @@ impl Phone {
             phone.length -= 1;
         }
         phone
+    }
+
+    /// The sound of syllables that are written together: what one ends and the next begins with stays two sounds.
+    pub(crate) fn of_syllables<'a>(syllables: impl IntoIterator<Item = &'a str>) -> Self {
+        syllables.into_iter().fold(Self::EMPTY, |phone, syllable| phone.joined(&Self::of(syllable)))
     }
 
     /// The symbols given.
@@ -144,6 +151,7 @@ impl std::fmt::Debug for Phone {
                 CH => 'C',
                 WAW => 'W',
                 YEH => 'Y',
+                AYN => 'x',
                 DIGIT => '#',
                 letter => char::from(b'a' + letter),
             };

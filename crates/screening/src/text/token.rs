@@ -11,6 +11,8 @@ const OTHERS_MAX: usize = 5;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     text: Box<str>,
+    /// Equal for equal texts, and as good as never for others.
+    pub(crate) id: u64,
     pub(crate) phone: Phone,
     /// Consonants by class, a bit each: words that share none of them are not alike.
     pub(crate) classes: u16,
@@ -41,7 +43,7 @@ impl Token {
     pub(super) fn sounding(text: &str, phone: Phone, script: Script, kind: Kind) -> Self {
         let groups = if kind == Kind::Word { latin::groups(text) } else { &[] };
         let known = kind == Kind::Word && (!groups.is_empty() || latin::is_known(text));
-        Self { text: text.into(), phone, classes: classes(&phone), script, kind, groups, known, others: Box::new([]) }
+        Self { id: id(text), text: text.into(), phone, classes: classes(&phone), script, kind, groups, known, others: Box::new([]) }
     }
 
     /// The same word with other spellings.
@@ -56,6 +58,15 @@ impl Token {
             }
         }
         self.others = all.into();
+        self
+    }
+
+    /// The same word with another spelling of this sound.
+    pub(super) fn or_sounding(mut self, text: &str, phone: Phone) -> Self {
+        if *text != *self.text {
+            self.classes |= classes(&phone);
+            self.others = Box::new([Spelling { text: text.into(), phone }]);
+        }
         self
     }
 
@@ -89,6 +100,11 @@ impl std::fmt::Debug for Token {
         }
         Ok(())
     }
+}
+
+/// FNV-1a of a text.
+fn id(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |state, byte| (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The classes of the consonants in a word.
@@ -126,8 +142,10 @@ impl Token {
     /// Two words in one.
     pub(crate) fn joined(one: &Self, other: &Self, script: Script) -> Self {
         let phone = one.phone.joined(&other.phone);
+        let text = format!("{}{}", one.text, other.text);
         Self {
-            text: format!("{}{}", one.text, other.text).into(),
+            id: id(&text),
+            text: text.into(),
             phone,
             classes: classes(&phone),
             script,
