@@ -44,7 +44,7 @@ fn main() {
             }
         }
         let el = t0.elapsed();
-        println!("{file} flagged {flagged} of {n} = {:.2}/2000, with dob {:.2}/2000  {:?}/query scored {}", f64::from(flagged) * 2000.0 / f64::from(n), f64::from(dob) * 2000.0 / f64::from(n), el / n, scored / n as usize);
+        println!("{file} flagged {flagged} of {n} = {:.2}/2000, with dob {:.2}/2000  {:?}/query scored {}", f64::from(flagged) * 2000.0 / f64::from(n), f64::from(dob) * 2000.0 / f64::from(n), el / n, scored / n as usize); println!("considered {}", s.considered);
     }
     let (mut wrong, mut m) = (0, 0);
     let mut tb = std::time::Duration::ZERO; let mut ti = tb;

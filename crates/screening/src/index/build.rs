@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::key::{self, Keys, Side};
 use super::{Index, Row};
 use crate::list::{EntryKind, List};
-use crate::text::{Kind, Name, Token};
+use crate::text::{Kind, Name, Script, Token};
 
 /// Words that a name can be found by.
 pub(super) fn is_indexed(token: &Token) -> bool {
@@ -60,7 +60,10 @@ impl Builder {
                     // An article belongs to the word behind it: Al Tikriti, Altikriti.
                     let joins = |token: &Token| matches!(token.kind, Kind::Word | Kind::Particle | Kind::Minor);
                     if pair.iter().all(joins) && pair[1].kind != Kind::Particle {
-                        self.joined.push((key::joined(&pair[0].phone.joined(&pair[1].phone)), row));
+                        let phone = pair[0].phone.joined(&pair[1].phone);
+                        // Compounds that many names share are the ones that are written together.
+                        let deep = pair.iter().any(|token| token.kind == Kind::Minor);
+                        key::joined(&phone, form.script == Script::Arabic, deep, |key| self.joined.push((key, row)));
                     }
                 }
                 let weight = form.tokens.iter().map(Token::weight).sum();
@@ -119,6 +122,9 @@ impl Builder {
                 Kind::Initial => initials.entry(token.text().as_bytes().first().copied().unwrap_or(0)).or_default().push(id),
                 Kind::Word | Kind::Minor => {
                     key::keys_of(token, Side::Listed, |key| pairs.push((key, id)));
+                    for (_, phone) in token.spellings() {
+                        key::joined(phone, false, false, |key| pairs.push((key, id)));
+                    }
                     for (group, _) in token.groups {
                         groups.entry(*group).or_default().push(id);
                     }

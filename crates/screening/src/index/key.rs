@@ -48,13 +48,28 @@ const fn fold(symbol: u8) -> u8 {
         1 | 15 => 2,
         3 | 19 => 3,
         6 | 10 | 16 => 4,
-        2 | 9 | 18 | 23 | 25 | 26 | 27 | 28 => 5,
-        11 | 17 => 6,
-        12 | 13 => 7,
-        5 | 21 | 22 | 29 => 8,
+        2 | 18 | 25 | 26 | 27 | 28 => 5,
+        11 => 6,
+        12 => 7,
+        5 => 8,
         7 => 9,
         31 => 10,
+        9 => 11,
+        17 => 12,
+        13 => 13,
+        21 | 22 | 29 => 14,
         _ => VOWEL,
+    }
+}
+
+/// The folding for scripts that mix up more: liquids are one, nasals are one, `j` hisses.
+const fn coarse(folded: u8) -> u8 {
+    match folded {
+        12 => 6,
+        13 => 7,
+        11 => 5,
+        14 => 8,
+        other => other,
     }
 }
 
@@ -75,11 +90,13 @@ enum Family {
     Sound = 6,
     /// Two words in one.
     Joined = 7,
+    /// The same for words that came without vowels.
+    JoinedAbjad = 8,
 }
 
 fn hash(family: Family, symbols: impl Iterator<Item = u8>) -> u32 {
     // FNV-1a, 64 bits folded to 32: short strings of few symbols, no adversary gains from a collision but slower search.
-    let mut state = 0xcbf2_9ce4_8422_2325_u64 ^ family as u64;
+    let mut state = (0xcbf2_9ce4_8422_2325_u64 ^ ((family as u64) << 8)).wrapping_mul(0x0100_0000_01b3);
     for symbol in symbols {
         state = (state ^ u64::from(symbol)).wrapping_mul(0x0100_0000_01b3);
     }
@@ -102,9 +119,13 @@ pub(super) fn keys_of(token: &Token, side: Side, mut each: impl FnMut(u32)) {
         let folded = Folded::of(phone);
         let symbols = folded.symbols();
         each(hash(Family::Folded, symbols.iter().copied()));
-        if phone.len() >= 5 && symbols.len() >= 3 {
+        if phone.len() >= 5 && symbols.len() >= 4 {
             for i in 0..symbols.len() {
-                each(hash(Family::Folded, without(symbols, [i, usize::MAX])));
+                // What is left of a short word would be left of half of all words.
+                let left = || without(symbols, [i, usize::MAX]);
+                if left().count() > 2 && left().filter(|symbol| *symbol != VOWEL).count() > 1 {
+                    each(hash(Family::Folded, without(symbols, [i, usize::MAX])));
+                }
             }
         }
         if symbols.len() >= 11 {
@@ -115,8 +136,10 @@ pub(super) fn keys_of(token: &Token, side: Side, mut each: impl FnMut(u32)) {
             }
         }
         let consonants = symbols.iter().filter(|symbol| **symbol != VOWEL).count();
-        if consonants >= 2 {
-            each(hash(Family::Consonants, symbols.iter().copied().filter(|symbol| *symbol != VOWEL)));
+        if consonants >= 3 || (consonants == 2 && phone.len() < 5) {
+            let mut kept = Folded::new();
+            symbols.iter().filter(|symbol| **symbol != VOWEL).for_each(|symbol| kept.push(coarse(*symbol)));
+            each(hash(Family::Consonants, kept.symbols().iter().copied()));
         }
         let listed = side == Side::Listed;
         abjad(phone, if (token.script == Script::Arabic) == listed { Family::Abjad } else { Family::ForAbjad }, &mut each);
@@ -136,32 +159,31 @@ fn without(symbols: &[u8], gone: [usize; 2]) -> impl Iterator<Item = u8> {
 
 /// Consonants that stay when vowels, semivowels and breathings go, hissing and dental ones as one.
 fn abjad(phone: &Phone, family: Family, each: &mut impl FnMut(u32)) {
-    let coarse = |symbol: u8| match fold(symbol) {
-        VOWEL | 8 if !matches!(symbol, 5) => 0,
-        9 => 0,
-        3 | 5 => 3,
-        8 => 2,
-        other => other,
-    };
-    let mut kept = Folded::new();
-    for symbol in phone.symbols() {
-        match coarse(*symbol) {
-            0 => {}
-            symbol => kept.push(symbol),
-        }
-    }
+    let kept = consonants(phone.symbols().iter().map(|symbol| fold(*symbol)));
     if kept.length > 0 {
         each(hash(family, kept.symbols().iter().copied()));
     }
+}
+
+fn consonants(folded: impl Iterator<Item = u8>) -> Folded {
+    let mut kept = Folded::new();
+    for symbol in folded {
+        match symbol {
+            VOWEL | 9 | 14 => {}
+            5 => kept.push(3),
+            symbol => kept.push(coarse(symbol)),
+        }
+    }
+    kept
 }
 
 /// Consonants that stay when a foreign name is spelt in Chinese: liquids go unless they begin the name.
 fn sound(phone: &Phone, family: Family, each: &mut impl FnMut(u32)) {
     let mut kept = Folded::new();
     for (at, symbol) in phone.symbols().iter().enumerate() {
-        let folded = fold(*symbol);
-        match folded {
-            VOWEL | 8 | 9 if !matches!(*symbol, 5) => {}
+        match coarse(fold(*symbol)) {
+            VOWEL | 9 => {}
+            8 if *symbol != 5 => {}
             6 if at > 0 => {}
             symbol => kept.push(symbol),
         }
@@ -171,9 +193,25 @@ fn sound(phone: &Phone, family: Family, each: &mut impl FnMut(u32)) {
     }
 }
 
-/// The key of two words written in one.
-pub(super) fn joined(phone: &Phone) -> u32 {
-    hash(Family::Joined, Folded::of(phone).symbols().iter().copied())
+/// Calls `each` with the keys of two words written in one: of a listed pair, or of an asked word that may be one. Deep: a
+/// typing error is allowed for.
+pub(super) fn joined(phone: &Phone, arabic: bool, deep: bool, mut each: impl FnMut(u32)) {
+    let folded = Folded::of(phone);
+    let symbols = folded.symbols();
+    if arabic {
+        let kept = consonants(symbols.iter().copied());
+        each(hash(Family::JoinedAbjad, kept.symbols().iter().copied()));
+        return;
+    }
+    let mut whole = Folded::new();
+    symbols.iter().for_each(|symbol| whole.push(coarse(*symbol)));
+    let symbols = whole.symbols();
+    each(hash(Family::Joined, symbols.iter().copied()));
+    if deep && symbols.len() > 5 {
+        for i in 0..symbols.len() {
+            each(hash(Family::Joined, without(symbols, [i, usize::MAX])));
+        }
+    }
 }
 
 /// From keys to tokens: buckets of a power of two, each a run of one array.

@@ -36,6 +36,8 @@ pub struct Searcher<'a> {
     best: Vec<Best>,
     seen: Vec<u32>,
     looked: u32,
+    /// Words compared so far.
+    pub considered: usize,
 }
 
 /// The best match of an entry so far.
@@ -70,6 +72,7 @@ impl<'a> Searcher<'a> {
             best: Vec::new(),
             seen: vec![0; index.tokens.len()],
             looked: 0,
+            considered: 0,
         }
     }
 
@@ -145,11 +148,13 @@ impl<'a> Searcher<'a> {
             self.looked += 1;
             let looked = self.looked;
             let mut consider = |searcher: &mut Self, id: u32| {
+
                 let seen = &mut searcher.seen[id as usize];
                 if *seen == looked {
                     return;
                 }
                 *seen = looked;
+                searcher.considered += 1;
                 if let Some(meeting) = meet(token, &index.tokens[id as usize]) {
                     searcher.cast(id, at, meeting.bps);
                     word.rows += index.postings(id).len();
@@ -171,10 +176,15 @@ impl<'a> Searcher<'a> {
                 consider(self, *id);
             }
             if token.phone.len() >= 4 {
-                for (_, phone) in token.spellings() {
-                    let key = key::joined(phone);
+                let mut find = |key: u32| {
                     let from = index.joined.partition_point(|(other, _)| *other < key);
                     word.joined.extend(index.joined[from..].iter().take_while(|(other, _)| *other == key).map(|(_, row)| *row));
+                };
+                for (_, phone) in token.spellings() {
+                    key::joined(phone, false, true, &mut find);
+                    if token.script != Script::Arabic {
+                        key::joined(phone, true, false, &mut find);
+                    }
                 }
                 word.rows += word.joined.len();
             }
@@ -191,11 +201,11 @@ impl<'a> Searcher<'a> {
             if !matches!(pair[1].kind, Kind::Word | Kind::Minor) || matches!(pair[0].kind, Kind::Title | Kind::Generation | Kind::Form) {
                 continue;
             }
-            let joined = Token::sounding_joined(&pair[0], &pair[1]);
+            let joined = pair[0].phone.joined(&pair[1].phone);
             let mut found = Vec::new();
             self.looked += 1;
             let looked = self.looked;
-            key::keys_of(&joined, Side::Asked, |key| {
+            key::joined(&joined, false, false, |key| {
                 for id in index.keys.get(key).take(BUCKET_MAX) {
                     let seen = &mut self.seen[id as usize];
                     if *seen != looked {
@@ -379,12 +389,4 @@ impl Index {
 /// The best score with so much of the asked name met, in basis points.
 fn best_possible(met: u32, total: u32) -> u32 {
     met * 100 * u32::from(PERFECT) / (met * 100 + (total - met) * ASKED_EXTRA).max(1)
-}
-
-impl Token {
-    /// The sound of two words in one, only for its keys.
-    fn sounding_joined(one: &Self, other: &Self) -> Self {
-        let script = if one.script == other.script { one.script } else { Script::Latin };
-        Self::joined(one, other, script)
-    }
 }

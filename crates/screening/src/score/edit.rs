@@ -181,6 +181,41 @@ fn named(letter: u8) -> u8 {
 static COSTS: LazyLock<[Costs; MODES]> =
     LazyLock::new(|| [Costs::plain(), Costs::abjad(), Costs::korean(), Costs::han(), Costs::sound()]);
 
+/// Vowels that are written for one another cheaply, other vowels, consonants that come and go, and all others.
+const CHEAP: [u32; 3] = [
+    bits(&[8, 14, 20, 7, 9, 21, 5]),
+    bits(&[0, 4]),
+    !(bits(&[0, 4, 8, 14, 20, 7, 9, 21, 5])),
+];
+
+const fn bits(symbols: &[u8]) -> u32 {
+    let (mut mask, mut at) = (0, 0);
+    while at < symbols.len() {
+        mask |= 1 << symbols[at];
+        at += 1;
+    }
+    mask
+}
+
+/// The least that symbols cost which only one of two words has. Cheap, and most words are told apart by it.
+#[inline]
+pub(crate) fn least_cost(mode: Mode, a: &Phone, b: &Phone) -> u16 {
+    let (one, other) = (a.mask() & !b.mask(), b.mask() & !a.mask());
+    let cost = |mask: u32| -> u32 {
+        let [cheap, vowels, rest] = CHEAP.map(|symbols| (mask & symbols).count_ones());
+        match mode {
+            Mode::Plain => cheap * 3 + vowels * 4 + rest * 5,
+            Mode::Korean | Mode::Han => cheap * 3 + vowels * 3 + rest,
+            Mode::Abjad => (mask & CHEAP[2] & !ABJAD_FREE).count_ones() * 3,
+            Mode::Sound => rest * 2,
+        }
+    };
+    u16::try_from(cost(one).max(cost(other))).unwrap_or(FAR)
+}
+
+/// Symbols of the abjads that stand for vowels.
+const ABJAD_FREE: u32 = bits(&[23, WAW, YEH]);
+
 /// What it costs to turn `a` into `b`, [`FAR`] if more than `most`.
 pub(crate) fn distance(mode: Mode, a: &Phone, b: &Phone, most: u16) -> u16 {
     let costs = &COSTS[mode as usize];
@@ -309,7 +344,7 @@ fn formula(mode: Mode, length: usize, cost: usize) -> u16 {
         (Mode::Han, 5..=6) => 6,
         (_, 0..=2) => 3,
         (_, 3) => 4,
-        (_, 4) => 9,
+        (_, 4) => 10,
         _ => usize::from(FAR),
     };
     if cost > bearable {

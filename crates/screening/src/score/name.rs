@@ -9,7 +9,10 @@ use crate::text::{Form, Kind, Script, TOKENS_MAX, Token};
 pub(crate) const ASKED_EXTRA: u32 = 55;
 
 /// The same for a word of the listed name: middle names and patronymics are often left out.
-pub(crate) const LISTED_EXTRA: u32 = 20;
+pub(crate) const LISTED_EXTRA: u32 = 30;
+
+/// The same against a foreign name in Chinese characters, which is the surname alone as a rule.
+const SOUND_EXTRA: u32 = 20;
 
 /// Added where both have words over: those are not left out, they differ.
 const CONFLICT: u32 = 45;
@@ -215,6 +218,7 @@ fn judge(asked: &[Token], listed: &[Option<&Token>], outcome: &Outcome, taken: T
     let whole = |script| matches!(script, Script::Han | Script::Hangul);
     let listed_extra = match (asked.first(), listed.first().copied().flatten()) {
         (Some(one), Some(other)) if whole(one.script) || whole(other.script) => ASKED_EXTRA,
+        (Some(one), _) if one.script == Script::HanSound => SOUND_EXTRA,
         _ => LISTED_EXTRA,
     };
     let first_over = conflict > 0 && taken.asked & 1 == 0 && taken.listed & 1 == 0;

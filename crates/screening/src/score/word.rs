@@ -45,6 +45,9 @@ const INITIAL: u16 = 8_500;
 /// Two different common given names count at most so much as one, where more than a vowel differs.
 const OTHER_NAME: u16 = 7_000;
 
+/// Below this likeness of sound the letters are compared too, and their likeness counts at most so much.
+const LETTERS_BELOW: u16 = 9_000;
+
 /// Least that two words written in one must be like the one word.
 const JOINED_LEAST: u16 = 8_800;
 
@@ -123,6 +126,9 @@ fn mode(a: Script, b: Script) -> Option<Mode> {
 fn sounds(a: &Token, b: &Token, mode: Mode) -> Option<Meeting> {
     let crosses = a.script != b.script;
     let mut best = phones(mode, &a.phone, &b.phone);
+    if mode == Mode::Plain && best < LETTERS_BELOW && a.letters.len() > 4 && b.letters.len() > 4 {
+        best = best.max(phones(mode, &a.letters, &b.letters).min(LETTERS_BELOW));
+    }
     if !a.others.is_empty() || !b.others.is_empty() {
         for (text_a, phone_a) in a.spellings() {
             for (text_b, phone_b) in b.spellings() {
@@ -154,7 +160,7 @@ fn phones(mode: Mode, a: &Phone, b: &Phone) -> u16 {
         Mode::Abjad | Mode::Sound => 1,
     };
     let apart = u16::try_from(a.len().abs_diff(b.len())).unwrap_or(u16::MAX);
-    if apart.saturating_mul(cheapest) > most {
+    if apart.saturating_mul(cheapest) > most || edit::least_cost(mode, a, b) > most {
         return 0;
     }
     edit::alike(mode, length, edit::distance(mode, a, b, most))

@@ -95,9 +95,9 @@ const SERVANT: [&str; 18] = [
 const GOD: [&str; 12] = [
     "oullah", "ullah", "allah", "ollah", "ellah", "illah", "oulla", "ulla", "alla", "olla", "ulah", "alah",
 ];
-const FAITH: [&str; 16] = [
+const FAITH: [&str; 18] = [
     "ouddine", "uddine", "eddine", "ouddin", "uddin", "eddin", "addin", "iddin", "oddin", "uldin", "aldin", "eldin", "aldeen",
-    "eldeen", "uddeen", "eddeen",
+    "eldeen", "uddeen", "eddeen", "udin", "udeen",
 ];
 
 /// The pieces of a word: `Abdulrahman` is *Abd* and *Rahman*, `Saifuddin` is *Saif* and *Din*, most words are one piece.
@@ -136,7 +136,8 @@ pub(super) fn pieces(word: &str) -> (Piece<'_>, Option<Piece<'_>>) {
         }
     }
     for suffix in FAITH {
-        if let Some(head) = word.strip_suffix(suffix).filter(|head| head.len() >= 3) {
+        let least = if suffix.len() < 5 { 4 } else { 3 };
+        if let Some(head) = word.strip_suffix(suffix).filter(|head| head.len() >= least) {
             return (Piece::Word(head), Some(Piece::Minor("din")));
         }
     }

@@ -36,11 +36,13 @@ pub(crate) const fn is_vowel(symbol: u8) -> bool {
 pub(crate) struct Phone {
     symbols: [u8; SYMBOLS_MAX],
     length: u8,
+    /// Which symbols there are, a bit each.
+    mask: u32,
 }
 
 impl Phone {
     /// No sound.
-    pub(crate) const EMPTY: Self = Self { symbols: [0; SYMBOLS_MAX], length: 0 };
+    pub(crate) const EMPTY: Self = Self { symbols: [0; SYMBOLS_MAX], length: 0, mask: 0 };
 
     /// The sound of `word`, lower-case Latin letters and digits; anything else is passed over.
     pub(crate) fn of(word: &str) -> Self {
@@ -53,6 +55,21 @@ impl Phone {
         // A mute `h` after the last vowel: Fatimah.
         if phone.length > 2 && phone.last() == Some(symbol(b'h')) && is_vowel(phone.symbols[phone.len() - 2]) {
             phone.length -= 1;
+            phone.mask = phone.symbols().iter().fold(0, |mask, symbol| mask | 1 << (symbol & 31));
+        }
+        phone
+    }
+
+    /// The letters of `word` as they are, for typing errors that would change how it sounds.
+    pub(crate) fn letters(word: &str) -> Self {
+        let mut phone = Self::EMPTY;
+        for byte in word.bytes().take(SYMBOLS_MAX) {
+            phone.symbols[phone.len()] = match byte {
+                b'a'..=b'z' => symbol(byte),
+                _ => DIGIT,
+            };
+            phone.mask |= 1 << phone.symbols[phone.len()];
+            phone.length += 1;
         }
         phone
     }
@@ -76,6 +93,12 @@ impl Phone {
     #[inline]
     pub(crate) fn symbols(&self) -> &[u8] {
         &self.symbols[..usize::from(self.length).min(SYMBOLS_MAX)]
+    }
+
+    /// Which they are, a bit each.
+    #[inline]
+    pub(crate) const fn mask(&self) -> u32 {
+        self.mask
     }
 
     /// How many they are.
@@ -102,6 +125,7 @@ impl Phone {
         if self.last() != Some(symbol) && self.len() < SYMBOLS_MAX {
             self.symbols[self.len()] = symbol;
             self.length += 1;
+            self.mask |= 1 << (symbol & 31);
         }
     }
 

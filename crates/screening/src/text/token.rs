@@ -14,6 +14,8 @@ pub struct Token {
     /// Equal for equal texts, and as good as never for others.
     pub(crate) id: u64,
     pub(crate) phone: Phone,
+    /// Its letters as they are.
+    pub(crate) letters: Phone,
     /// Consonants by class, a bit each: words that share none of them are not alike.
     pub(crate) classes: u16,
     pub(crate) script: Script,
@@ -43,7 +45,7 @@ impl Token {
     pub(super) fn sounding(text: &str, phone: Phone, script: Script, kind: Kind) -> Self {
         let groups = if kind == Kind::Word { latin::groups(text) } else { &[] };
         let known = kind == Kind::Word && (!groups.is_empty() || latin::is_known(text));
-        Self { id: id(text), text: text.into(), phone, classes: classes(&phone), script, kind, groups, known, others: Box::new([]) }
+        Self { id: id(text), text: text.into(), phone, letters: Phone::letters(text), classes: classes(&phone), script, kind, groups, known, others: Box::new([]) }
     }
 
     /// The same word with other spellings.
@@ -136,23 +138,4 @@ pub(crate) const fn class(symbol: u8) -> Option<u8> {
         phone::DIGIT => 9,
         _ => return None,
     })
-}
-
-impl Token {
-    /// Two words in one.
-    pub(crate) fn joined(one: &Self, other: &Self, script: Script) -> Self {
-        let phone = one.phone.joined(&other.phone);
-        let text = format!("{}{}", one.text, other.text);
-        Self {
-            id: id(&text),
-            text: text.into(),
-            phone,
-            classes: classes(&phone),
-            script,
-            kind: Kind::Word,
-            groups: &[],
-            known: false,
-            others: Box::new([]),
-        }
-    }
 }
