@@ -233,6 +233,8 @@ pub(crate) struct Verify {
 pub(crate) enum BenchName {
     /// Nine figures of the ledger, each against a reference in the same run.
     Ledger,
+    /// Five figures of the authorization decision, likewise.
+    Authorize,
     /// Two figures of the ISO 8583 codec: against pyiso8583, and against plain copies of the values.
     Iso8583,
     /// Three figures of the gateway: payments from the network's wire, how long they wait, and a bank's statement.
@@ -245,7 +247,7 @@ pub(crate) enum BenchName {
     Events,
 }
 
-/// What is measured: the ledger's figures, then the vault's.
+/// What is measured: the ledger's figures, the decision's, then the vault's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BenchFigure {
     /// Durable transfers, one a call, 256 in flight, against empty calls.
@@ -275,6 +277,18 @@ pub(crate) enum BenchFigure {
     /// The start of a ledger with many accounts against a plain read of their rows.
     #[value(name = "start")]
     Start,
+    /// Durable authorizations, one a call, 256 in flight, against empty calls.
+    #[value(name = "authorize_256")]
+    Authorize256,
+    /// Durable authorizations, one a message of a stream, 1024 in flight, against empty messages.
+    #[value(name = "authorize_stream")]
+    AuthorizeStream,
+    /// 99th percentile of such calls at half of their highest rate, against that of empty calls.
+    #[value(name = "authorize_p99")]
+    AuthorizeP99,
+    /// The pure decision against one HMAC-SHA256 of 64 bytes.
+    #[value(name = "decision")]
+    Decision,
     /// Card numbers verified, one a call, 256 in flight, against empty calls.
     #[value(name = "verify_card")]
     VerifyCard,

@@ -3,6 +3,7 @@
 //! A figure is measured in rounds in which the two take turns; medians are compared, so that what else the machine does
 //! weighs on both.
 
+mod authorize;
 mod events;
 mod gateway;
 mod iso8583;
@@ -22,17 +23,23 @@ use crate::exit::Exit;
 pub(crate) async fn run(arguments: &Bench) -> Result<(), Exit> {
     let name = match arguments.name {
         BenchName::Ledger => "ledger",
+        BenchName::Authorize => "authorize",
         BenchName::Iso8583 => "iso8583",
         BenchName::Gateway => "gateway",
         BenchName::Vault => "vault",
         BenchName::Webhooks => "webhooks",
         BenchName::Events => "events",
     };
-    if !matches!(arguments.name, BenchName::Ledger | BenchName::Vault) && !arguments.only.is_empty() {
-        return Err(Exit::usage("--only names figures of the ledger or the vault; leave it out"));
+    if !matches!(arguments.name, BenchName::Ledger | BenchName::Authorize | BenchName::Vault)
+        && !arguments.only.is_empty()
+    {
+        return Err(Exit::usage(
+            "--only names figures of the ledger, its decision or the vault: leave it out",
+        ));
     }
     let figures = match arguments.name {
         BenchName::Ledger => ledger::measure(arguments).await?,
+        BenchName::Authorize => authorize::measure(arguments).await?,
         BenchName::Iso8583 => iso8583::measure(arguments).await?,
         BenchName::Gateway => gateway::measure(arguments).await?,
         BenchName::Vault => vault::measure(arguments).await?,
