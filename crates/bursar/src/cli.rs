@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::iso8583::Iso8583;
 use crate::platform::{PortChoice, Setup};
 
 /// Bursar: a card-issuing and wallet platform that you run yourself.
@@ -46,9 +47,12 @@ pub(crate) enum Command {
     /// The seal, the keys and the audit log of a running vault; and checks of the log that need none.
     #[command(subcommand)]
     Vault(Vault),
+    /// Shows ISO 8583 messages to people, and makes them.
+    #[command(subcommand)]
+    Iso8583(Iso8583),
     /// Measures our path against its reference, side by side in one run.
     #[command(
-        after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench ledger --only unary_256,stream_1024 --plot ledger.svg\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres\n\n`cargo xtask postgres` starts a server to measure on and prints its URL. Progress is told on standard error."
+        after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench webhooks\n  bursar bench events --json\n  bursar bench ledger --only unary_256,stream_1024 --plot ledger.svg\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres\n\n`cargo xtask postgres` starts a server to measure on and prints its URL. Progress is told on standard error."
     )]
     Bench(Bench),
     /// Looks at this machine and at a running platform, and says what is amiss and what to do.
@@ -74,7 +78,7 @@ pub(crate) struct Databases {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum PortArgument {
-    /// The documented ones: gRPC 7101 to 7105, admin 7201 to 7205, ISO 8583 8583, HTTP 8080.
+    /// The documented ones: gRPC 7101 to 7105, admin 7201 to 7205, ISO 8583 8583, HTTP 8080, JSON 8443.
     Fixed,
     /// Any that are free.
     Free,
@@ -342,15 +346,25 @@ pub(crate) struct Verify {
     pub(crate) json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BenchName {
     /// Nine figures of the ledger, each against a reference in the same run.
     Ledger,
+    /// Five figures of the authorization decision, likewise.
+    Authorize,
+    /// Two figures of the ISO 8583 codec: against pyiso8583, and against plain copies of the values.
+    Iso8583,
+    /// Three figures of the gateway: payments from the network's wire, how long they wait, and a bank's statement.
+    Gateway,
     /// Six figures of the vault, likewise.
     Vault,
+    /// Webhooks: durable deliveries against bare POSTs, what dead endpoints do to the others, memory under a backlog.
+    Webhooks,
+    /// A reader that catches up with an event log against a plain read of its rows.
+    Events,
 }
 
-/// What is measured: the ledger's figures, then the vault's.
+/// What is measured: the ledger's figures, the decision's, then the vault's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BenchFigure {
     /// Durable transfers, one a call, 256 in flight, against empty calls.
@@ -380,6 +394,18 @@ pub(crate) enum BenchFigure {
     /// The start of a ledger with many accounts against a plain read of their rows.
     #[value(name = "start")]
     Start,
+    /// Durable authorizations, one a call, 256 in flight, against empty calls.
+    #[value(name = "authorize_256")]
+    Authorize256,
+    /// Durable authorizations, one a message of a stream, 1024 in flight, against empty messages.
+    #[value(name = "authorize_stream")]
+    AuthorizeStream,
+    /// 99th percentile of such calls at half of their highest rate, against that of empty calls.
+    #[value(name = "authorize_p99")]
+    AuthorizeP99,
+    /// The pure decision against one HMAC-SHA256 of 64 bytes.
+    #[value(name = "decision")]
+    Decision,
     /// Card numbers verified, one a call, 256 in flight, against empty calls.
     #[value(name = "verify_card")]
     VerifyCard,
@@ -417,6 +443,9 @@ pub(crate) struct Bench {
     /// compared with, and the plain rows of issue and rewrap. Without it: the server of --database-url; without that either: SQLite.
     #[arg(long, value_name = "URL")]
     pub(crate) reference_url: Option<String>,
+    /// Python that has pyiso8583 installed, for `bench iso8583`. Without it, python3 installs it into a temporary folder.
+    #[arg(long, value_name = "FILE", env = "BURSAR_PEER_PYTHON")]
+    pub(crate) peer_python: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) databases: Databases,
 }

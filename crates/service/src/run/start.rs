@@ -15,7 +15,7 @@ use tonic_health::server::HealthReporter;
 use super::{Chassis, Parts, Sources, Spec, StartError};
 use crate::config::{CommonConfig, DatabaseConfig, Loaded};
 use crate::db::{Db, DbOptions};
-use crate::events::{EventLog, EventServer};
+use crate::events::{EventLog, EventServer, ParkedDesk, Retention};
 use crate::server::{self, Probe, Shared};
 use crate::supervisor::Supervisor;
 use crate::telemetry::admin::{self, Readiness};
@@ -172,6 +172,7 @@ async fn chassis<C>(
         draining: tokio_util::sync::CancellationToken::new(),
         tls,
         tokens,
+        parked: ParkedDesk::default(),
         sandbox,
         common: Arc::new(common),
     })
@@ -198,14 +199,25 @@ fn mount(chassis: &Chassis, parts: Parts, health: &Health) -> Result<Routes, Sta
             .with_service_name("grpc.health.v1.Health");
         services_of(chassis.identity).fold(builder, tonic_reflection::server::Builder::with_service_name)
     };
-    let source = parts.event_source.unwrap_or_else(|| Arc::new(chassis.events.clone()));
+    let shutdown = chassis.supervisor.shutdown();
+    let source = match parts.event_source {
+        // Who brings a log of its own keeps it.
+        Some(source) => source,
+        None => {
+            let (log, retention) = (chassis.events.clone(), Retention::from(&chassis.common.events));
+            chassis.supervisor.spawn("event retention", log.run_retention(retention, shutdown.clone()));
+            Arc::new(chassis.events.clone())
+        }
+    };
     let events = EventServer::new(
         source,
         chassis.db.clone(),
         Arc::clone(&chassis.clock),
         chassis.supervisor.clone(),
         chassis.draining.clone(),
+        chassis.parked.clone(),
     );
+    chassis.supervisor.spawn("event readers", events.clone().watch_readers(shutdown));
     Ok(parts
         .routes
         .add_service(events.into_service())

@@ -6,8 +6,8 @@ mod latency;
 mod load;
 mod plan;
 mod sql;
-mod stage;
-mod start;
+pub(super) mod stage;
+pub(super) mod start;
 mod stream;
 mod unary;
 mod verify;
@@ -17,6 +17,7 @@ use bursar_loadgen::Figure;
 
 use crate::cli::{Bench, BenchFigure};
 use crate::exit::Exit;
+pub(super) use load::Ids;
 use plan::Plan;
 use sql::Sql;
 use stage::Stage;

@@ -1,15 +1,17 @@
 //! What bench holds the ledger against: a transfer as one would write it by hand in SQL, as well as we can, and a plain
-//! read of account rows.
+//! read of account rows; and an event log with, a plain read of its rows.
 //!
 //! A transfer is what such a table needs at least: two rows locked in the order of their ids, a row inserted, two
 //! balances moved, all in one transaction that is on the disk when it is answered. No checks of limits, no idempotency,
 //! no journal, no index beyond the primary key: everything the ledger does besides is not counted against it.
 
 mod accounts;
+mod events;
 mod postgres;
 mod sqlite;
 
 pub(crate) use accounts::read_accounts;
+pub(crate) use events::read_events;
 
 use std::fmt;
 use std::path::Path;
