@@ -7,8 +7,10 @@ mod it {
     mod hsm;
     mod issue;
     mod keys;
+    mod kill;
     mod memory;
     mod password;
+    mod process;
     mod purge;
     mod reveal;
     mod seal;

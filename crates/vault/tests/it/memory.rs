@@ -3,14 +3,11 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use bursar_proto::vault::v1::*;
 use bursar_service::Identity;
-use bursar_service::client::operator_channel;
-use bursar_service::tls::TlsFiles;
 
+use super::process::spawn;
 use super::support::*;
 
 /// Largest piece of memory that is read at once.
@@ -62,48 +59,6 @@ fn occurrences(pid: u32, needles: &[Vec<u8>]) -> Vec<usize> {
     counts
 }
 
-/// A vault as a process of its own; ended when it is dropped.
-struct Process {
-    child: Child,
-    url: String,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn spawn(place: &Place, log: &Path) -> Process {
-    let tls = place.authority.leaf(Identity::Vault).unwrap();
-    let signing = place.authority.signing(Identity::Vault).unwrap();
-    let (grpc, admin) = (free_port(), free_port());
-    let sets = [
-        format!("service.grpc_listen=127.0.0.1:{grpc}"),
-        format!("service.admin_listen=127.0.0.1:{admin}"),
-        "service.sandbox=true".to_owned(),
-        format!("tls.ca={}", tls.ca.display()),
-        format!("tls.cert={}", tls.cert.display()),
-        format!("tls.key={}", tls.key.display()),
-        format!("signing.cert={}", signing.cert.display()),
-        format!("signing.key={}", signing.key.display()),
-        format!("database.url={}", place.url),
-        format!("keys.root_file={}", place.root_file().display()),
-    ];
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bursar-vault"));
-    for set in &sets {
-        command.args(["--set", set]);
-    }
-    let log = File::create(log).unwrap();
-    let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
-    Process { child, url: format!("https://127.0.0.1:{grpc}") }
-}
-
 /// Root may read the memory of a process that has made itself undumpable; nobody else may.
 fn may_read(pid: u32) -> bool {
     File::open(format!("/proc/{pid}/mem")).is_ok()
@@ -119,16 +74,9 @@ async fn neither_shown_numbers_nor_a_sealed_vaults_root_key_are_left_in_memory()
     here.stop().await;
 
     let process = spawn(&place, &place.folder.path().join("vault.log"));
-    let files: TlsFiles = place.authority.leaf(Identity::Operator).unwrap();
-    let channel = operator_channel(&process.url, Identity::Vault, &files).unwrap();
-    let mut custodian = seal_service_client::SealServiceClient::new(channel);
-    let status = loop {
-        match custodian.get_seal_status(GetSealStatusRequest {}).await {
-            Ok(status) => break status.into_inner().status.unwrap(),
-            Err(_) => tokio::task::yield_now().await,
-        }
-    };
-    assert_eq!(status.state(), SealState::Unsealed);
+    let mut custodian =
+        seal_service_client::SealServiceClient::new(process.channel(&place, Identity::Operator));
+    process.serves(&place).await;
     let pid = process.child.id();
     if !may_read(pid) {
         // Which is what the vault wants; the search needs root.

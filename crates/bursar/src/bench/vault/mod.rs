@@ -17,7 +17,7 @@ use plan::Plan;
 use stage::Stage;
 
 /// Cards whose numbers are known to the load.
-const CARDS: usize = 256;
+const CARDS: usize = 128;
 
 /// Measures what was asked for, in the order of the table.
 pub(super) async fn measure(arguments: &Bench) -> Result<Vec<Figure>, Exit> {

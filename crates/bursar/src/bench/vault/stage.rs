@@ -31,7 +31,7 @@ use crate::platform::{Platform, Running};
 /// Connections that the calls in flight share.
 const CONNECTIONS: usize = 2;
 /// Cards that are made and shown at the same time.
-const SHOWING: usize = 64;
+const SHOWING: usize = 8;
 /// Life of the tokens that customers come with.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(600);
 /// Range the cards are of.
