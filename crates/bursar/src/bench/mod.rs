@@ -4,6 +4,7 @@
 //! weighs on both.
 
 mod ledger;
+mod screening;
 mod tell;
 
 use bursar_loadgen::{Figure, plot, report};
@@ -13,13 +14,26 @@ use crate::exit::Exit;
 
 /// Runs a bench on platforms of its own.
 pub(crate) async fn run(arguments: &Bench) -> Result<(), Exit> {
+    if matches!(arguments.name, BenchName::Screening)
+        && (arguments.pairs.is_some() || arguments.people.is_some())
+    {
+        return screening::judge(arguments);
+    }
     let name = match arguments.name {
         BenchName::Ledger => "ledger",
+        BenchName::Screening => "screening",
     };
     let figures = match arguments.name {
         BenchName::Ledger => ledger::measure(arguments).await?,
+        BenchName::Screening => screening::measure(arguments).await?,
     };
-    let database = if arguments.databases.database_url.is_some() { "postgres" } else { "sqlite" };
+    let database = if matches!(arguments.name, BenchName::Screening) {
+        "none"
+    } else if arguments.databases.database_url.is_some() {
+        "postgres"
+    } else {
+        "sqlite"
+    };
     if let Some(path) = &arguments.plot {
         let length = if arguments.quick { "quick" } else { "full" };
         let picture = plot::svg(&format!("bursar bench {name}, {database}, {length}"), &figures);
