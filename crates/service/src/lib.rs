@@ -25,6 +25,7 @@ pub mod supervisor;
 pub mod telemetry;
 pub mod tls;
 pub mod token;
+pub mod twin;
 
 mod server;
 

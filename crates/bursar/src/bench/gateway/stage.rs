@@ -14,7 +14,8 @@ use bursar_service::tls::TlsFiles;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::bench::ledger::{Ids, unique_name};
+use crate::bench::ledger::Ids;
+use crate::bench::place::unique_name;
 use crate::bench::tell;
 use crate::cli::Databases;
 use crate::exit::Exit;

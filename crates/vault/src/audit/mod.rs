@@ -1,18 +1,24 @@
 //! Who did what to which card, and what came of it: one record for each sensitive operation, allowed or refused.
 //!
-//! A record is written in the transaction of its effect, so that nothing happens unrecorded. Its body is protobuf with
-//! fields in their order and is hashed as a leaf of RFC 6962, ready for the Merkle log. It holds no card data.
+//! A record is written in the transaction of its effect, so that nothing happens unrecorded, and is a leaf of a Merkle
+//! log (RFC 6962) from then on. Its body is protobuf with fields in their order. It holds no card data.
+//!
+//! [`notary`] signs what the log is; [`check`] is what anyone needs to hold the vault to it.
 
 use bursar_proto::access::Identity;
 use bursar_service::context::CallContext;
+use bursar_transparency::{Hash, leaf_hash};
 use bursar_types::Timestamp;
 use bursar_types::id::CustomerId;
 use prost::Message as _;
 
-use crate::crypto::mac::sha256;
+pub mod check;
+pub(crate) mod notary;
 
-/// Prefix of a leaf's hash (RFC 6962 §2.1), so that no leaf can pass for a node.
-const LEAF_PREFIX: &[u8] = &[0];
+/// The leaf that a record's body is.
+pub(crate) fn leaf_of(body: &[u8]) -> Hash {
+    leaf_hash(&[body])
+}
 
 /// On whose behalf something is done.
 #[derive(Clone, Debug)]
@@ -23,6 +29,13 @@ pub(crate) struct Actor {
     pub(crate) customer: Option<CustomerId>,
     /// The scope of the caller's request ids.
     pub(crate) principal: String,
+}
+
+impl Actor {
+    /// The vault itself, for what it does unasked.
+    pub(crate) fn vault() -> Self {
+        Self { caller: Identity::Vault, customer: None, principal: "service/vault".to_owned() }
+    }
 }
 
 impl From<&CallContext> for Actor {
@@ -46,6 +59,12 @@ pub(crate) enum Operation {
     CreateRevealTicket,
     RedeemRevealTicket,
     CreateKeys,
+    RotateKey,
+    RetireKey,
+    Rewrap,
+    Unseal,
+    Seal,
+    Rekey,
 }
 
 impl Operation {
@@ -60,6 +79,12 @@ impl Operation {
             Self::CreateRevealTicket => "reveal.create",
             Self::RedeemRevealTicket => "reveal.redeem",
             Self::CreateKeys => "keys.create",
+            Self::RotateKey => "keys.rotate",
+            Self::RetireKey => "keys.retire",
+            Self::Rewrap => "keys.rewrap",
+            Self::Unseal => "vault.unseal",
+            Self::Seal => "vault.seal",
+            Self::Rekey => "vault.rekey",
         }
     }
 }
@@ -85,7 +110,7 @@ impl Outcome {
 #[derive(Clone, Debug)]
 pub(crate) struct AuditRecord {
     pub(crate) at: Timestamp,
-    pub(crate) caller: String,
+    pub(crate) caller: &'static str,
     pub(crate) customer_id: String,
     pub(crate) operation: Operation,
     /// The card, range or ticket; empty where none is known.
@@ -126,7 +151,7 @@ impl AuditRecord {
     ) -> Self {
         Self {
             at,
-            caller: actor.caller.name().to_owned(),
+            caller: actor.caller.name(),
             customer_id: actor.customer.map(|id| id.to_string()).unwrap_or_default(),
             operation,
             subject: format!("{subject}"),
@@ -135,20 +160,18 @@ impl AuditRecord {
         }
     }
 
-    /// The canonical bytes and their leaf hash.
-    pub(crate) fn body_and_leaf(&self) -> (Vec<u8>, [u8; 32]) {
+    /// The canonical bytes.
+    pub(crate) fn body(&self) -> Vec<u8> {
         let body = Body {
             at: self.at.as_micros(),
-            caller: self.caller.clone(),
+            caller: self.caller.to_owned(),
             customer_id: self.customer_id.clone(),
             operation: self.operation.as_str().to_owned(),
             subject: self.subject.clone(),
             outcome: self.outcome.as_str().to_owned(),
             reason: self.reason.clone(),
         };
-        let bytes = body.encode_to_vec();
-        let leaf = sha256(&[LEAF_PREFIX, &bytes]);
-        (bytes, leaf)
+        body.encode_to_vec()
     }
 }
 
@@ -161,9 +184,8 @@ mod tests {
         let actor = Actor { caller: Identity::Ledger, customer: None, principal: "service/ledger".into() };
         let at = Timestamp::from_micros(300);
         let record = AuditRecord::new(at, &actor, Operation::IssueCard, "card_1", Outcome::Allowed, "");
-        let (body, leaf) = record.body_and_leaf();
+        let body = record.body();
         assert_eq!(body, b"\x08\xac\x02\x12\x06ledger\x22\x0acard.issue\x2a\x06card_1\x32\x07allowed");
-        assert_eq!(leaf, sha256(&[&[0], &body]));
-        assert_ne!(leaf, sha256(&[&body]));
+        assert_eq!(leaf_of(&body), crate::crypto::mac::sha256(&[&[0], &body]));
     }
 }
