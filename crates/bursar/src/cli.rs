@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::iso8583::Iso8583;
 use crate::platform::{PortChoice, Setup};
+use crate::sandbox::Sandbox;
 
 /// Bursar: a card-issuing and wallet platform that you run yourself.
 #[derive(Debug, Parser)]
@@ -47,6 +48,9 @@ pub(crate) enum Command {
     /// Shows ISO 8583 messages to people, and makes them.
     #[command(subcommand)]
     Iso8583(Iso8583),
+    /// Plays shops, a network and a bank to a running sandbox.
+    #[command(subcommand)]
+    Sandbox(Sandbox),
     /// Measures our path against its reference, side by side in one run.
     #[command(
         after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench webhooks\n  bursar bench events --json\n  bursar bench ledger --only unary_256,stream_1024 --plot ledger.svg\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres\n\n`cargo xtask postgres` starts a server to measure on and prints its URL. Progress is told on standard error."

@@ -9,6 +9,7 @@ mod exit;
 mod iso8583;
 mod ledger;
 mod platform;
+mod sandbox;
 mod serve;
 mod store;
 mod up;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
             Command::Ledger(cli::Ledger::Checkpoint(arguments)) => ledger::checkpoint(arguments).await,
             Command::Ledger(cli::Ledger::Check(arguments)) => ledger::check(arguments).await,
             Command::Iso8583(command) => iso8583::run(command),
+            Command::Sandbox(command) => sandbox::run(command).await,
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Serve(_) => Ok(()),
