@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Plays shops, a network and a bank to a running sandbox.
     #[command(subcommand)]
     Sandbox(Sandbox),
+    /// The seal, the keys and the audit log of a running vault; and checks of the log that need none.
+    #[command(subcommand)]
+    Vault(Vault),
     /// Measures our path against its reference, side by side in one run.
     #[command(
         after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench webhooks\n  bursar bench events --json\n  bursar bench ledger --only unary_256,stream_1024 --plot ledger.svg\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres\n\n`cargo xtask postgres` starts a server to measure on and prints its URL. Progress is told on standard error."
@@ -178,6 +181,120 @@ pub(crate) enum Ledger {
         after_help = "Examples:\n  bursar ledger check receipt.json --ca ./data/tls/ca.pem\n  bursar ledger check friday.json --since monday.json --ca ca.pem\n  bursar ledger check receipt.json --since monday.json --ca ca.pem --data ./data   fetches the proof between\n\nExit codes: 0 it is good; 64 not to be checked as asked; 69 the platform does not answer; 70 it is not good."
     )]
     Check(Check),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Vault {
+    /// Whether the vault is open, and which shares are missing.
+    Status(Where),
+    /// Makes the keys of a vault whose root key comes from shares, and tells the shares.
+    Init(VaultInit),
+    /// Gives one custodian's share, from standard input or a file; the last one opens the vault.
+    #[command(
+        after_help = "Examples:\n  bursar vault unseal < my-share.txt\n  bursar vault unseal --share-file /media/stick/share.txt --data ./data"
+    )]
+    Unseal(VaultUnseal),
+    /// Forgets all keys at once: everything is refused until the vault is unsealed again.
+    Seal(VaultSeal),
+    /// Makes another root key and wraps all keys under it; old shares are worth nothing then.
+    Rekey(VaultRekey),
+    /// All keys, what state they are in, and how many records are under each.
+    Keys(Where),
+    /// Makes a new key the primary one; what is under the old one still opens.
+    Rotate(VaultRotate),
+    /// Has all records wrapped under the primary key, and shows how far that is.
+    Rewrap(Where),
+    /// Destroys a key under which nothing is any more.
+    Retire(VaultRetire),
+    /// The audit log: who did what to which card.
+    #[command(subcommand)]
+    Audit(VaultAudit),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultInit {
+    /// Custodians the root key is split among: 2 to 16. All of them are needed to open the vault.
+    #[arg(long, value_name = "N")]
+    pub(crate) shares: i32,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultUnseal {
+    /// File that holds the share; without it, standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) share_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultSeal {
+    /// Why: kept in the audit log.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultRekey {
+    /// Custodians the new root key is split among; 0 where it does not come from shares.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) shares: i32,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultRotate {
+    /// kek, password-pepper or reveal-ticket.
+    pub(crate) purpose: String,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultRetire {
+    /// kek or password-pepper.
+    pub(crate) purpose: String,
+    /// Version of the key.
+    pub(crate) version: i32,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VaultAudit {
+    /// Writes the newest checkpoint and every record before it into a file.
+    Export(VaultAuditExport),
+    /// Checks such a file, without any vault: the CA certificate is enough.
+    #[command(
+        after_help = "Examples:\n  bursar vault audit verify audit.jsonl --ca ./data/tls/ca.pem\n  bursar vault audit verify friday.jsonl --since monday.jsonl --ca ca.pem   nothing was changed or taken back between\n\nExit codes: 0 it is good; 64 not to be checked as asked; 70 it is not good."
+    )]
+    Verify(VaultAuditVerify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultAuditExport {
+    /// File to write.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultAuditVerify {
+    /// File of an export.
+    pub(crate) file: PathBuf,
+    /// Certificate of the platform's authority (PEM): DATA/tls/ca.pem of a platform that `bursar up` runs.
+    #[arg(long, value_name = "CA.pem")]
+    pub(crate) ca: PathBuf,
+    /// File of an older export, kept elsewhere: checks that the log goes on from it, unchanged.
+    #[arg(long, value_name = "OLD")]
+    pub(crate) since: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ mod sandbox;
 mod serve;
 mod store;
 mod up;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
             Command::Ledger(cli::Ledger::Check(arguments)) => ledger::check(arguments).await,
             Command::Iso8583(command) => iso8583::run(command),
             Command::Sandbox(command) => sandbox::run(command).await,
+            Command::Vault(command) => vault::run(command).await,
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Serve(_) => Ok(()),
