@@ -6,6 +6,7 @@ mod cli;
 mod demo;
 mod doctor;
 mod exit;
+mod iso8583;
 mod ledger;
 mod platform;
 mod serve;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
             Command::Ledger(cli::Ledger::Receipt(arguments)) => ledger::receipt(arguments).await,
             Command::Ledger(cli::Ledger::Checkpoint(arguments)) => ledger::checkpoint(arguments).await,
             Command::Ledger(cli::Ledger::Check(arguments)) => ledger::check(arguments).await,
+            Command::Iso8583(command) => iso8583::run(command),
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Serve(_) => Ok(()),

@@ -29,7 +29,7 @@ pub struct Running {
     chassis: Chassis,
     grpc: SocketAddr,
     admin: SocketAddr,
-    health: Health,
+    health: Arc<Health>,
     served: oneshot::Receiver<()>,
 }
 
@@ -70,8 +70,9 @@ async fn begin<C>(
     supervisor.spawn("metrics", upkeep(metrics, shutdown));
 
     let chassis = chassis(&spec, common, sources, supervisor, tls).await?;
-    let parts = (spec.start)(chassis.clone(), config).await?;
-    let health = Health::new(spec.identity, readiness).await;
+    let mut parts = (spec.start)(chassis.clone(), config).await?;
+    let serving = parts.serving.take();
+    let health = Arc::new(Health::new(spec.identity, readiness).await);
     let routes = mount(&chassis, parts, &health)?;
 
     let (done, served) = oneshot::channel();
@@ -81,7 +82,14 @@ async fn begin<C>(
         // Nobody waits where the process was not stopped by `Running::stop`.
         let _ = done.send(());
     });
-    health.set(true).await;
+    match serving {
+        None => health.set(true).await,
+        Some(serving) => {
+            health.set(*serving.borrow()).await;
+            let (health, shutdown) = (Arc::clone(&health), chassis.draining.clone());
+            chassis.supervisor.spawn_once("health", follow(health, serving, shutdown));
+        }
+    }
     let service = spec.identity.name();
     metrics::gauge!(names::BUILD_INFO, "service" => service, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     tracing::info!(service, grpc = %grpc_address, admin = %admin_address, sandbox = chassis.sandbox, "ready");
@@ -261,6 +269,26 @@ impl Health {
             self.reporter.set_service_status(*service, status).await;
         }
         self.readiness.set(serving);
+    }
+}
+
+/// Says what `serving` says, until the process drains.
+async fn follow(
+    health: Arc<Health>,
+    mut serving: tokio::sync::watch::Receiver<bool>,
+    draining: tokio_util::sync::CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            changed = serving.changed() => {
+                if changed.is_err() || draining.is_cancelled() {
+                    return;
+                }
+                let now = *serving.borrow_and_update();
+                health.set(now).await;
+            }
+            () = draining.cancelled() => return,
+        }
     }
 }
 

@@ -18,8 +18,8 @@ use bursar_types::{Clock as _, IdSource, OsEntropy, SystemClock};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::ledger::stage::{Place, failed};
 use super::ledger::start::database_url;
+use super::place::{Place, failed};
 use super::{publisher, tell};
 use crate::cli::Bench;
 use crate::exit::Exit;
@@ -43,7 +43,7 @@ pub(super) async fn measure(arguments: &Bench) -> Result<Vec<Figure>, Exit> {
 }
 
 async fn on(place: &Place, rounds: usize, events: usize) -> Result<Figure, Exit> {
-    let platform = Platform::prepare(&place.setup).await?;
+    let platform = Platform::prepare(place.setup()).await?;
     let url = database_url(&platform.config(Identity::Vault))?;
     tell::line(&format!("catch_up: filling a log with {events} events"));
     fill(&url, events).await.map_err(|error| Exit::software(error.to_string()))?;

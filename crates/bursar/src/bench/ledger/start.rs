@@ -14,7 +14,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::plan::Plan;
-use super::stage::{Stage, Stopped, failed};
+use super::stage::{Stage, Stopped};
+use crate::bench::place::failed;
 use crate::bench::tell;
 use crate::exit::Exit;
 use crate::store::reference::read_accounts;

@@ -10,7 +10,7 @@ use bursar_types::{IdSource, OsEntropy, SystemClock};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::bench::ledger::stage::{Place, failed};
+use crate::bench::place::{Place, failed};
 use crate::bench::publisher::{EVENT_TYPE, Publisher};
 use crate::bench::tell;
 use crate::cli::Databases;
@@ -39,7 +39,7 @@ impl Stage {
     pub(super) async fn set(databases: &Databases, urls: &[String]) -> Result<Self, Exit> {
         let place = Place::new(databases)?;
         let running =
-            Platform::prepare(&place.setup).await?.start_only(&[Identity::Notifications], |_| {}).await?;
+            Platform::prepare(place.setup()).await?.start_only(&[Identity::Notifications], |_| {}).await?;
         let publisher = match publisher(&running) {
             Ok(publisher) => publisher,
             Err(exit) => {

@@ -71,6 +71,21 @@ pub(crate) struct Move {
     pub(crate) credit: i64,
 }
 
+/// A card as one row.
+#[derive(Clone, Debug)]
+pub(crate) struct CardRow {
+    pub(crate) card_id: String,
+    pub(crate) customer_id: String,
+    pub(crate) masked_pan: String,
+    pub(crate) expiry: String,
+    pub(crate) sealed: Vec<u8>,
+    pub(crate) wrapped: Vec<u8>,
+}
+
+/// Inserts it.
+const KEEP_CARD: &str = "INSERT INTO card (card_id, customer_id, masked_pan, expiry, sealed, wrapped)
+     VALUES ($1, $2, $3, $4, $5, $6)";
+
 impl Reference {
     /// Makes a database called `name` on the server at `url`.
     ///
@@ -145,6 +160,18 @@ impl Reference {
 }
 
 impl Hand {
+    /// Inserts one card; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub(crate) async fn keep_card(&mut self, card: CardRow) -> Result<(), String> {
+        match self {
+            Self::Postgres(hand) => hand.keep_card(card).await,
+            Self::Sqlite(hand) => hand.keep_card(card).await,
+        }
+        .map_err(|error| format!("a hand-written INSERT failed: {error}"))
+    }
+
     /// Makes one transfer; it is on the disk when this returns.
     ///
     /// # Errors
