@@ -5,5 +5,6 @@ mod codes;
 mod listener;
 mod mending;
 mod people;
+mod reaching;
 mod support;
 mod webhooks;

@@ -226,6 +226,7 @@ on_both_databases! {
             customer_id: customer.to_string(),
             phone: PHONE.into(),
             locale: "zh-CN".into(),
+            ..Default::default()
         };
         messages.put_recipient(recipient).await.unwrap();
         let first = read(&place, &running, "", "ledger.payment.approved").await;
