@@ -6,11 +6,14 @@ mod cli;
 mod demo;
 mod doctor;
 mod exit;
+mod iso8583;
 mod ledger;
 mod platform;
+mod sandbox;
 mod serve;
 mod store;
 mod up;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -51,6 +54,9 @@ fn main() -> ExitCode {
             Command::Ledger(cli::Ledger::Receipt(arguments)) => ledger::receipt(arguments).await,
             Command::Ledger(cli::Ledger::Checkpoint(arguments)) => ledger::checkpoint(arguments).await,
             Command::Ledger(cli::Ledger::Check(arguments)) => ledger::check(arguments).await,
+            Command::Iso8583(command) => iso8583::run(command),
+            Command::Sandbox(command) => sandbox::run(command).await,
+            Command::Vault(command) => vault::run(command).await,
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Serve(_) => Ok(()),

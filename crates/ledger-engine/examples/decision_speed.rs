@@ -39,6 +39,9 @@ fn controls() -> Vec<Control> {
         when: if rule == Rule::Deny { gambling.clone() } else { Match::default() },
         rule,
         customer_can_change: false,
+        unless: None,
+        except: Vec::new(),
+        zone: None,
     };
     limits.chain(deny).enumerate().map(make).collect()
 }
@@ -111,6 +114,7 @@ fn main() {
             single_use: false,
             merchant_lock: None,
             channel: Name::default(),
+            replaces: None,
         })));
         let (masked_pan, expiry) = (MaskedPan::default(), CardExpiry::new(2029, 11).unwrap());
         set_up(Action::CompleteCardIssue { card, masked_pan, expiry });
@@ -138,6 +142,7 @@ fn main() {
                 network_reference: None,
                 approval_code: Some(Text::new("314159").unwrap()),
                 outside: None,
+                stand_in: false,
             })))
         })
         .collect();

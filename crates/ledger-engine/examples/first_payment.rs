@@ -80,7 +80,7 @@ fn main() -> Result<(), Anyhow> {
         validity_months: 36,
         min_kyc_level: 1,
         needs: vec![ChannelNeeds { channel: Channel::Online, needs: Needs::CvvOrPassword }],
-        controls: vec![Control { id: 1, when: Match::default(), rule: daily, customer_can_change: true }],
+        controls: vec![Control { customer_can_change: true, ..Control::new(1, Match::default(), daily) }],
         hold_policy: HoldPolicy::standard(),
         tolerances: Tolerance::standard(100_000),
         fees: Vec::new(),
@@ -114,6 +114,7 @@ fn main() -> Result<(), Anyhow> {
         single_use: false,
         merchant_lock: None,
         channel: Name::new("app")?,
+        replaces: None,
     };
     apply(Action::RequestCard(Box::new(request))).map_err(violated)?;
     let masked_pan = MaskedPan::new("622848******1234")?;
@@ -143,6 +144,7 @@ fn main() -> Result<(), Anyhow> {
             network_reference: None,
             approval_code: Some(Text::new("314159")?),
             outside: None,
+            stand_in: false,
         };
         apply(Action::Authorize(Box::new(ask))).map_err(violated)?;
     }

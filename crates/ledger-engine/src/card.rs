@@ -127,9 +127,20 @@ pub struct Card {
     pub requested_at: Timestamp,
     /// How many transitions it made.
     pub transitions: u32,
+    /// The first card of the chain of replacements it belongs to, whose controls and counters it has; `None`: itself.
+    pub root: Option<CardId>,
+    /// The card whose place it takes.
+    pub replaces: Option<CardId>,
+    /// The card that takes its place.
+    pub replaced_by: Option<CardId>,
 }
 
 impl Card {
+    /// The card whose slot holds its controls and counters.
+    pub fn chain(&self) -> CardId {
+        self.root.unwrap_or(self.id)
+    }
+
     /// The state it shows.
     pub fn status(&self) -> CardStatus {
         match self.stage {
@@ -186,4 +197,16 @@ pub struct RequestCard {
     pub merchant_lock: Option<Reference>,
     /// Through what it was asked for.
     pub channel: Name,
+    /// The card whose place it takes: of the same product, account and customer.
+    pub replaces: Option<Replaces>,
+}
+
+/// What a card replaces, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replaces {
+    /// The card: active, or closed as lost, stolen, compromised or expired.
+    pub card: CardId,
+    /// Lost, stolen or compromised: a card that is open is closed at once. Replaced: it pays until its successor is
+    /// activated.
+    pub reason: CloseReason,
 }

@@ -1,8 +1,9 @@
 //! Controls: what a card may be used for and how much, and the counters behind the limits.
 
+use bursar_types::RequestId;
 use bursar_types::id::{AccountId, CardId, CardProductId};
 
-use crate::Reference;
+use crate::{EntryMode, Reference, ZoneOffset};
 
 /// A merchant category code (ISO 18245), 0 to 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +108,38 @@ pub struct Match {
     pub merchants: Vec<Reference>,
     /// Whether the merchant is in another country than the program's.
     pub cross_border: Option<bool>,
+    /// How the card's data came.
+    pub entry_modes: Vec<EntryMode>,
+    /// When; `None`: always.
+    pub hours: Option<Hours>,
+}
+
+/// Days of the week and a stretch of the day, in the control's zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hours {
+    /// The days on which the stretch begins: bit 0 is Monday, bit 6 Sunday.
+    pub days: u8,
+    /// First minute of the day, 0 to 1439.
+    pub from: u16,
+    /// The minute it ends at, 1 to 1440; at or before `from`, the stretch goes over midnight.
+    pub until: u16,
+}
+
+impl Hours {
+    /// Whether a moment lies within: `day` of the week (0: Monday) and `minute` of the day.
+    pub(crate) fn holds(self, day: u8, minute: u16) -> bool {
+        let begins = |day: u8| self.days & (1 << day) != 0;
+        if self.from < self.until {
+            return begins(day) && (self.from..self.until).contains(&minute);
+        }
+        // Over midnight: the evening of its own day, or the morning after the day before.
+        (begins(day) && minute >= self.from) || (begins((day + 6) % 7) && minute < self.until)
+    }
+
+    /// Whether its numbers are in range.
+    pub(crate) fn is_sensible(self) -> bool {
+        self.days != 0 && self.days < 1 << 7 && self.from < 1440 && (1..=1440).contains(&self.until)
+    }
 }
 
 /// Over what time a limit counts. Calendar windows begin in the program's zone.
@@ -172,10 +205,13 @@ pub enum Rule {
     },
 }
 
+/// From this number on a product's counters count what its fees leave free.
+pub const FEE_COUNTERS: u16 = 0x8000;
+
 /// A control.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
-    /// Number within its scope; a changed control with the same number goes on with its counter.
+    /// Number within its scope, below [`FEE_COUNTERS`]; a changed control with the same number goes on with its counter.
     pub id: u16,
     /// Which payments.
     pub when: Match,
@@ -183,6 +219,30 @@ pub struct Control {
     pub rule: Rule,
     /// Whether the customer can change it: then its decline says so.
     pub customer_can_change: bool,
+    /// Which payments it never looks at, even if they fit `when`; `None`: none.
+    pub unless: Option<Box<Match>>,
+    /// The products, accounts and cards it does not hold for.
+    pub except: Vec<ControlScope>,
+    /// Where its hours and calendar windows begin; `None`: the program's zone.
+    pub zone: Option<ZoneOffset>,
+}
+
+impl Control {
+    /// A control of the issuer's, without exceptions, in the program's zone.
+    pub const fn new(id: u16, when: Match, rule: Rule) -> Self {
+        Self { id, when, rule, customer_can_change: false, unless: None, except: Vec::new(), zone: None }
+    }
+}
+
+/// The controls of one scope, and what set them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlSet {
+    /// Whose.
+    pub scope: ControlScope,
+    /// All of them.
+    pub controls: Vec<Control>,
+    /// The request that set them, which names this version of them; `None`: it was not kept.
+    pub set_by: Option<RequestId>,
 }
 
 /// To what controls are attached.
@@ -194,7 +254,7 @@ pub enum ControlScope {
     Product(CardProductId),
     /// Every card of an account.
     Account(AccountId),
-    /// One card.
+    /// One card: the first of a chain of replacements, whose controls and counters all of the chain have.
     Card(CardId),
 }
 

@@ -1,8 +1,8 @@
 //! Effects: every change a command made, complete enough that projections need not decide anything again.
 //! [`Snapshot::absorb`](crate::Snapshot::absorb) rebuilds the whole state from effects alone, and tests hold it to that.
 
-use bursar_types::Timestamp;
 use bursar_types::id::{AccountId, PaymentId, TransferId};
+use bursar_types::{RequestId, Timestamp};
 
 use crate::*;
 
@@ -19,6 +19,17 @@ pub enum Effect {
         scope: ControlScope,
         /// All of them.
         controls: Vec<Control>,
+        /// The request that set them.
+        set_by: RequestId,
+    },
+    /// Rates of exchange are these now; those of other pairs stay.
+    RatesSet(Vec<ExchangeRate>),
+    /// What a payment keeps of its exchange is this now. Beside the step that changed it.
+    PaymentExchanged {
+        /// The payment.
+        payment: PaymentId,
+        /// Its exchange.
+        exchange: Box<Exchange>,
     },
     /// A customer stands like this now.
     CustomerStood(CustomerStanding),

@@ -178,6 +178,8 @@ pub struct Decided {
     pub sums: Sums,
     /// The account after; `None` if the card is not known.
     pub account: Option<BalanceAfter>,
+    /// What the decision rests on; `None` where it is a stored one that is told again.
+    pub facts: Option<Box<DecisionFacts>>,
 }
 
 /// A step of a payment after its authorization.

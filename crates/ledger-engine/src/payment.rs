@@ -4,7 +4,7 @@ use bursar_types::id::{AccountId, CardId, CustomerId, PaymentId, TransferId};
 use bursar_types::{Asset, RequestId, Timestamp};
 
 use crate::{
-    CardExpiry, Channel, CounterKey, Country, Decision, Mcc, Name, Reference, Text, Verdict, Window,
+    CardExpiry, Channel, CounterKey, Country, Decision, Exchange, Mcc, Name, Reference, Text, Verdict, Window,
 };
 
 /// How the card's data came to the merchant.
@@ -189,12 +189,15 @@ pub struct Sums {
     pub refunded: i64,
     /// Fees charged.
     pub fees: i64,
+    /// The part that was approved in the engine's place and that no money is held for: it may still be presented.
+    pub unheld: i64,
 }
 
 impl Sums {
     /// What the hold still keeps: derived, never negative.
     pub fn outstanding(&self) -> i64 {
         let left = i128::from(self.authorized) + i128::from(self.incremented)
+            - i128::from(self.unheld)
             - i128::from(self.reversed)
             - i128::from(self.captured)
             - i128::from(self.released)
@@ -232,7 +235,9 @@ impl Payment {
         match () {
             () if declined => PaymentStatus::Declined,
             () if sums.outstanding() > 0 && sums.cleared > 0 => PaymentStatus::PartiallyCleared,
-            () if sums.outstanding() > 0 => PaymentStatus::Authorized,
+            () if sums.outstanding() > 0 || (sums.unheld > 0 && sums.cleared == 0) => {
+                PaymentStatus::Authorized
+            }
             () if sums.refunded > 0 && sums.refunded >= sums.cleared => PaymentStatus::Refunded,
             () if sums.cleared > 0 => PaymentStatus::Cleared,
             () if sums.expired > 0 => PaymentStatus::Expired,
@@ -298,4 +303,6 @@ pub struct Payment {
     pub counted: Vec<Counted>,
     /// When it began.
     pub created_at: Timestamp,
+    /// What it keeps of its exchange, if the merchant asked in another asset; its own amounts are the account's.
+    pub exchange: Option<Box<Exchange>>,
 }

@@ -34,6 +34,9 @@ pub struct Authorize {
     pub network_reference: Option<Reference>,
     /// The code to answer if approved, made outside.
     pub approval_code: Option<Text<6>>,
+    /// Whether it was approved already in the engine's place (an advice): it is held whatever speaks against it, and
+    /// every reason is kept. Only an unknown card is declined.
+    pub stand_in: bool,
     /// A reason found outside that declines it whatever the engine finds: the number's BIN is not ours, the vault
     /// is away, the issuer's own hook refused.
     pub outside: Option<DeclineReason>,

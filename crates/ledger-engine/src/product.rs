@@ -129,9 +129,24 @@ pub enum FeeEvent {
     CrossBorder,
     /// Cash at a machine or counter.
     Cash,
+    /// A purchase outside the platform's own app and pages.
+    NonDirect,
+    /// A payment in another asset than the account's: the issuer's markup on the rate.
+    Exchange,
 }
 
-/// One fee: flat + basis points of the amount, within min and max. Tiers and allowances come with issue's own schedule.
+/// One step of a tiered fee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeeTier {
+    /// Amounts up to this many minor units, this one included; `None` in the last tier: any.
+    pub up_to: Option<i64>,
+    /// Minor units, not negative.
+    pub flat: i64,
+    /// Ten-thousandths of the amount, rounded half up.
+    pub basis_points: u32,
+}
+
+/// One fee: flat + basis points of the amount, by tiers where there are any, within min and max.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeeItem {
     /// Number within the schedule, kept across versions.
@@ -146,6 +161,10 @@ pub struct FeeItem {
     pub min: i64,
     /// At most this many minor units; `None`: no bound.
     pub max: Option<i64>,
+    /// Tiers by amount in place of `flat` and `basis_points`, rising, the last without a bound; empty: none.
+    pub tiers: Vec<FeeTier>,
+    /// So many payments of a calendar month are free, for each card.
+    pub free_per_month: u32,
 }
 
 /// What a version of a product says.

@@ -15,7 +15,7 @@ pub struct Snapshot {
     /// Product versions, by product and version.
     pub products: Vec<ProductVersion>,
     /// Controls of the program, accounts and cards, by scope; scopes without controls are not here.
-    pub controls: Vec<(ControlScope, Vec<Control>)>,
+    pub controls: Vec<ControlSet>,
     /// Customers.
     pub customers: Vec<CustomerStanding>,
     /// Accounts.
@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub reversed: Vec<TransferId>,
     /// Used proofs and until when they must be remembered.
     pub proofs: Vec<(Reference, Timestamp)>,
+    /// Rates of exchange, by pair.
+    pub rates: Vec<ExchangeRate>,
     /// Reversals that wait for their original, and until when.
     pub early_reversals: Vec<(Reference, Timestamp)>,
 }
@@ -59,11 +61,22 @@ impl Snapshot {
             Effect::ProductChanged(version) => {
                 put(&mut self.products, (**version).clone(), |v| (v.product, v.version));
             }
-            Effect::ControlsSet { scope, controls } if controls.is_empty() => {
-                self.controls.retain(|(at, _)| at != scope);
+            Effect::ControlsSet { scope, controls, .. } if controls.is_empty() => {
+                self.controls.retain(|set| set.scope != *scope);
             }
-            Effect::ControlsSet { scope, controls } => {
-                put(&mut self.controls, (*scope, controls.clone()), |entry| entry.0);
+            Effect::ControlsSet { scope, controls, set_by } => {
+                let set = ControlSet { scope: *scope, controls: controls.clone(), set_by: Some(*set_by) };
+                put(&mut self.controls, set, |set| set.scope);
+            }
+            Effect::RatesSet(rates) => {
+                for rate in rates {
+                    put(&mut self.rates, rate.clone(), |rate| (rate.from, rate.to));
+                }
+            }
+            Effect::PaymentExchanged { payment, exchange } => {
+                if let Some(payment) = find(&mut self.payments, payment, |p| p.id) {
+                    payment.exchange = Some(exchange.clone());
+                }
             }
             Effect::CustomerStood(standing) => put(&mut self.customers, *standing, |s| s.customer),
             Effect::AccountOpened(account) | Effect::AccountChanged(account) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bursar_ledger_engine::{
     Action, Actor, Card, CardExpiry, CardStage, Command, CustomerStatus, MaskedPan, Name, Note, Outcome,
-    RefusalReason, RequestCard,
+    Reference, RefusalReason, Replaces, RequestCard,
 };
 use bursar_types::id::{AccountId, CardId, CardProductId, CustomerId};
 use bursar_types::{Failure as _, RequestId, Timestamp, TypedId as _};
@@ -51,6 +51,10 @@ pub(crate) struct Wish {
     pub(crate) customer: CustomerId,
     pub(crate) account: AccountId,
     pub(crate) product: CardProductId,
+    pub(crate) single_use: bool,
+    pub(crate) merchant_lock: Option<Reference>,
+    /// The card whose place it takes.
+    pub(crate) replaces: Option<Replaces>,
     pub(crate) body: (Fingerprint, Vec<&'static str>),
 }
 
@@ -79,9 +83,10 @@ impl Issuer {
             account: wish.account,
             customer: wish.customer,
             kyc_level,
-            single_use: false,
-            merchant_lock: None,
+            single_use: wish.single_use,
+            merchant_lock: wish.merchant_lock,
             channel: Name::default(),
+            replaces: wish.replaces,
         };
         let action = Action::RequestCard(Box::new(order));
         let command = Command { request_id: wish.request_id, actor: wish.actor, action };

@@ -16,6 +16,7 @@ mod day;
 mod derive;
 mod disclosure;
 mod error;
+mod explained;
 mod follow;
 mod grpc;
 mod history;

@@ -8,8 +8,11 @@ use tokio::sync::Notify;
 
 use crate::keys::Keys;
 use crate::people::catalog::Catalog;
-use crate::sms::SmsProvider;
+use crate::people::stream::Hub;
+use crate::providers::Carrier;
+use crate::webhooks::book::Book;
 use crate::webhooks::client::HttpClient;
+use crate::webhooks::wake::Wake;
 
 /// What the use cases share. Clones are cheap and share everything.
 #[derive(Clone, Debug)]
@@ -27,13 +30,19 @@ pub struct Core {
     /// The texts.
     pub catalog: Arc<Catalog>,
     /// Who takes text messages.
-    pub provider: Arc<dyn SmsProvider>,
+    pub provider: Arc<dyn Carrier>,
+    /// Who takes e-mail, if anybody does.
+    pub mail: Option<Arc<dyn Carrier>>,
+    /// Tells streams that inboxes grew.
+    pub hub: Arc<Hub>,
     /// The client of webhooks.
     pub client: HttpClient,
     /// Wakes who hands text messages over.
     pub wake_texts: Arc<Notify>,
     /// Wakes who delivers webhooks.
-    pub wake_webhooks: Arc<Notify>,
+    pub wake_webhooks: Arc<Wake>,
+    /// The endpoints.
+    pub book: Arc<Book>,
 }
 
 /// A call that changes something: who makes it, and how a repetition is known.

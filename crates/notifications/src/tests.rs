@@ -3,6 +3,8 @@
 mod addresses;
 mod codes;
 mod listener;
+mod mending;
 mod people;
+mod reaching;
 mod support;
 mod webhooks;

@@ -231,7 +231,7 @@ pub fn never_arrived(status: &Status, peer: Identity) -> bool {
 
 fn is_connect_failure(failure: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(failure), |error| error.source())
-        .any(|error| error.is::<tonic::ConnectError>())
+        .any(<dyn std::error::Error>::is::<tonic::ConnectError>)
 }
 
 fn unavailable(peer: Identity, cause: &dyn std::error::Error, reached: bool) -> Status {

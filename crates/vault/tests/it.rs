@@ -3,11 +3,18 @@
 
 #[cfg(test)]
 mod it {
+    mod audit;
+    mod hsm;
     mod issue;
+    mod keys;
+    mod memory;
     mod password;
+    mod purge;
     mod reveal;
+    mod seal;
     mod secrecy;
     mod start;
+    mod stream;
     mod support;
     mod verify;
 }

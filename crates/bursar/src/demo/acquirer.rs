@@ -18,7 +18,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 const TRIES: u32 = 12;
 /// Wait before it is sent again.
 const AGAIN: Duration = Duration::from_millis(500);
-/// Answers after which a network tries again: the issuer was away.
+/// Answers after which the shop tries again, as another payment: the issuer was away, and what it answered stays answered.
 const TRY_AGAIN: [&str; 2] = ["91", "96"];
 
 /// What came back.
@@ -29,17 +29,19 @@ pub(super) struct Answer {
     pub(super) authorization_code: String,
 }
 
-/// Buys for `minor_units` of CNY with the card; repeats with the same fields while the issuer is away.
+/// Buys for `minor_units` of CNY with the card; repeats with the same fields what is not answered, and tries anew what the
+/// issuer was away for.
 pub(super) async fn purchase(address: &str, card: &RevealedCard, minor_units: i64) -> Result<Answer, String> {
     let profile = Profile::builtin(PROFILE).map_err(|error| error.to_string())?;
-    let request = request(&profile, card, minor_units)?;
+    let mut asked = request(&profile, card, minor_units)?;
     let mut last = String::new();
     for attempt in 0..TRIES {
         if attempt > 0 {
             tokio::time::sleep(AGAIN).await;
         }
-        match exchange(address, &profile, &request).await {
+        match exchange(address, &profile, &asked).await {
             Ok(answer) if TRY_AGAIN.contains(&answer.response_code.as_str()) => {
+                asked = request(&profile, card, minor_units)?;
                 last = format!("the issuer answers {}", answer.response_code);
             }
             Ok(answer) => return Ok(answer),

@@ -14,6 +14,8 @@ mod secrets;
 mod shop;
 mod story;
 
+pub(crate) use device::Device;
+
 use std::path::{Path, PathBuf};
 
 use crate::cli::Demo;

@@ -110,6 +110,7 @@ impl CheckoutService for Checkout {
                 partial_allowed: false,
                 capture_now: true,
                 network: None,
+                ..AuthorizeRequest::default()
             })
             .await
             .or_status()?;

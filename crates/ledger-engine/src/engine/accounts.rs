@@ -2,7 +2,7 @@
 
 use bursar_types::id::AccountId;
 
-use super::state::AccountSlot;
+use super::state::{AccountSlot, Controls};
 use super::step::{Handled, Step, refuse};
 use crate::*;
 
@@ -41,7 +41,8 @@ impl Step<'_> {
             self.state.funding.insert(funding.clone(), open.account);
         }
         self.effects.push(Effect::AccountOpened(Box::new(account.clone())));
-        let slot = AccountSlot { account, controls: Vec::new(), counters: Vec::new(), open_cards: 0 };
+        let slot =
+            AccountSlot { account, controls: Controls::default(), counters: Vec::new(), open_cards: 0 };
         self.state.accounts.insert(open.account, slot);
         Ok(Outcome::Done)
     }

@@ -5,7 +5,7 @@ use bursar_types::{Money, Timestamp};
 
 use super::cards::Why;
 use super::clearing::ClearPlan;
-use super::decide::{Ask, Assessment};
+use super::decide::{Ask, Assessment, fail};
 use super::state::Due;
 use super::step::{Handled, Power, Step, refuse};
 use super::transfers::positive;
@@ -27,6 +27,16 @@ enum Seen {
 
 impl Step<'_> {
     pub(crate) fn authorize(&mut self, ask: &Authorize) -> Handled {
+        let rate = self.state.rate_for(ask.card, ask.amount);
+        let exchanged = rate.and_then(|rate| Some((ask.exchanged(rate)?, rate.clone())));
+        match exchanged {
+            Some((billed, rate)) => self.authorize_billed(&billed, Some((ask.amount, rate))),
+            None => self.authorize_billed(ask, None),
+        }
+    }
+
+    /// `ask` is in the account's asset; `exchanged` is what the merchant asked for where that was another, and the rate.
+    fn authorize_billed(&mut self, ask: &Authorize, exchanged: Option<(Money, ExchangeRate)>) -> Handled {
         if self.state.program.is_none() {
             return refuse(RefusalReason::ProgramNotConfigured, Subject::Program);
         }
@@ -37,7 +47,7 @@ impl Step<'_> {
         if ids.iter().any(|id| self.state.holds.holds(id)) {
             return refuse(RefusalReason::AlreadyExists, Subject::Transfer);
         }
-        let seen = self.seen(ask);
+        let seen = self.seen(ask, exchanged.as_ref().map_or(ask.amount, |(amount, _)| *amount));
         if let Seen::Same(before) = seen
             && let Some(decided) = self.decided(before)
         {
@@ -49,7 +59,8 @@ impl Step<'_> {
             Seen::Never => ask.outside,
             Seen::Same(_) | Seen::Other => Some(DeclineReason::Duplicate),
         };
-        let mut assessment = self.state.assess(&Ask { outside, ..Ask::of(ask) }, self.at);
+        let mut assessment = self.state.assess(&Ask::of(ask, exchanged.is_some()), outside, self.at);
+        assessment.facts.rate = exchanged.as_ref().map(|(_, rate)| rate.clone());
         let mark = self.mark();
         let cleared = match self.set_aside(ask, &assessment) {
             Ok(cleared) => cleared,
@@ -57,11 +68,14 @@ impl Step<'_> {
                 // Sums that do not fit: no fault of the payment's, and nothing to hold.
                 self.back_to(&mark);
                 fail(&mut assessment.decision);
+                assessment.facts.carried_out = false;
                 None
             }
         };
         let keeps_reference = matches!(seen, Seen::Never);
-        self.open_payment(ask, &assessment, keeps_reference);
+        let exchange =
+            exchanged.map(|(merchant, rate)| Box::new(Exchange { merchant, rate, cleared: 0, refunded: 0 }));
+        self.open_payment(ask, &assessment, keeps_reference, exchange);
         if let Some((reference, until)) = reversed_early {
             self.state.early_reversals.remove(&reference);
             self.state.due.remove(&(until, Due::EarlyReversal(reference.clone())));
@@ -71,11 +85,14 @@ impl Step<'_> {
         if let Some(cleared) = cleared {
             self.record_clearing(ask.payment, &cleared);
         }
-        let decided = self.decided(ask.payment);
-        decided.map(Outcome::Decided).ok_or(Refusal::new(RefusalReason::PaymentNotFound, Subject::Payment))
+        let decided = self.decided(ask.payment).map(|decided| {
+            let facts = Some(Box::new(assessment.facts));
+            Outcome::Decided(Decided { facts, ..decided })
+        });
+        decided.ok_or(Refusal::new(RefusalReason::PaymentNotFound, Subject::Payment))
     }
 
-    fn seen(&self, ask: &Authorize) -> Seen {
+    fn seen(&self, ask: &Authorize, asked: Money) -> Seen {
         let Some(before) = ask.network_reference.as_ref().and_then(|text| self.state.network.get(text))
         else {
             return Seen::Never;
@@ -83,8 +100,7 @@ impl Step<'_> {
         let same = self.state.payments.get(before).is_some_and(|payment| {
             payment.card == ask.card
                 && payment.kind == ask.kind
-                && payment.requested == ask.amount.minor_units
-                && payment.asset == ask.amount.asset
+                && asked_of(payment) == asked
                 && payment.decision.is_some()
         });
         if same { Seen::Same(*before) } else { Seen::Other }
@@ -109,11 +125,12 @@ impl Step<'_> {
             return Ok(None);
         }
         let asset = ask.amount.asset;
+        let held = held(decision, ask);
         let hold = Hold {
             id: transfer_id(ask.transfers, HOLD),
             debit: account,
             credit: internal.settlement,
-            held: Money::new(decision.approved, asset),
+            held: Money::new(held, asset),
             captured: 0,
             over_captured: 0,
             released: 0,
@@ -135,9 +152,12 @@ impl Step<'_> {
             ..hold.clone()
         });
         let (hold_id, fee_hold_id) = (hold.id, fee_hold.as_ref().map(|hold| hold.id));
-        self.place(hold, Power::Ordinary)?;
+        let power = if ask.stand_in { Power::Forced } else { Power::Ordinary };
+        if held > 0 {
+            self.place(hold, power)?;
+        }
         if let Some(fee_hold) = fee_hold {
-            self.place(fee_hold, Power::Ordinary)?;
+            self.place(fee_hold, power)?;
         }
         if !ask.capture_now {
             return Ok(None);
@@ -145,9 +165,9 @@ impl Step<'_> {
         let plan = ClearPlan {
             payment: ask.payment,
             payer: Some(account),
-            hold: Some(hold_id),
+            hold: Some(hold_id).filter(|_| held > 0),
             fee_hold: fee_hold_id,
-            outstanding: decision.approved,
+            outstanding: held,
             amount: Money::new(decision.approved, asset),
             last: true,
             transfers: transfer_id(ask.transfers, CLEARING),
@@ -158,9 +178,15 @@ impl Step<'_> {
         self.clear_money(&plan).map(Some)
     }
 
-    fn open_payment(&mut self, ask: &Authorize, assessment: &Assessment, keeps_reference: bool) {
+    fn open_payment(
+        &mut self,
+        ask: &Authorize,
+        assessment: &Assessment,
+        keeps_reference: bool,
+        exchange: Option<Box<Exchange>>,
+    ) {
         let decision = &assessment.decision;
-        let holds = decision.approved > 0;
+        let holds = held(decision, ask) > 0;
         let payment = Payment {
             id: ask.payment,
             card: ask.card,
@@ -181,6 +207,7 @@ impl Step<'_> {
             elements: Vec::new(),
             counted: Vec::new(),
             created_at: self.at,
+            exchange,
         };
         self.insert_payment(payment);
     }
@@ -196,8 +223,9 @@ impl Step<'_> {
 
     fn record_decision(&mut self, ask: &Authorize, decision: &Decision) {
         let before = Sums::default();
-        let sums = Sums { authorized: decision.approved, ..before };
-        let hold = (decision.approved > 0).then(|| transfer_id(ask.transfers, HOLD));
+        let held = held(decision, ask);
+        let sums = Sums { authorized: decision.approved, unheld: decision.approved - held, ..before };
+        let hold = (held > 0).then(|| transfer_id(ask.transfers, HOLD));
         let (kind, amount) = match decision.verdict {
             Verdict::Declined => (ElementKind::Declined, ask.amount.minor_units),
             _ if decision.approved == 0 => (ElementKind::Checked, 0),
@@ -247,12 +275,15 @@ impl Step<'_> {
             approval_code: payment.approval_code.clone(),
             sums: payment.sums,
             account: payment.account.and_then(|account| self.state.after(account)),
+            facts: None,
         })
     }
 
     pub(crate) fn increment_payment(&mut self, increment: &IncrementPayment) -> Handled {
         let payment = self.payment(&increment.payment)?;
-        positive(increment.amount, Money::zero(payment.asset))?;
+        let exchanged = increment.amount.asset != payment.asset;
+        let billed = self.in_asset(increment.amount, payment.asset, payment.exchange.as_deref())?;
+        positive(billed, Money::zero(payment.asset))?;
         let (id, before, approval_code) = (payment.id, payment.sums, payment.approval_code.clone());
         let live = |hold: &Hold| hold.expires_at.is_none_or(|until| until > self.at);
         let Some(hold) =
@@ -263,17 +294,17 @@ impl Step<'_> {
         let again = Ask {
             card: payment.card,
             kind: payment.kind,
-            amount: increment.amount,
+            amount: billed,
             channel: payment.channel,
-            // How the card was read was judged when it was.
-            entry_mode: EntryMode::Unknown,
+            entry_mode: payment.entry_mode,
             merchant: &payment.merchant,
             verification: None,
             partial_allowed: false,
-            outside: None,
+            stand_in: false,
+            exchanged,
         };
-        let mut assessment = self.state.assess(&again, self.at);
-        let amount = increment.amount.minor_units;
+        let mut assessment = self.state.assess(&again, None, self.at);
+        let amount = billed.minor_units;
         let decision = &mut assessment.decision;
         if decision.verdict != Verdict::Declined {
             let mark = self.mark();
@@ -296,6 +327,7 @@ impl Step<'_> {
             approval_code,
             sums: payment.sums,
             account: payment.account.and_then(|account| self.state.after(account)),
+            facts: None,
         }))
     }
 
@@ -311,12 +343,18 @@ impl Step<'_> {
     }
 }
 
-/// Turns an approval that could not be carried out into a decline.
-fn fail(decision: &mut Decision) {
-    let failing =
-        Failing { reason: DeclineReason::SystemError, source: FailureSource::Platform, within: None };
-    decision.failing.push(failing);
-    decision.verdict = Verdict::Declined;
-    decision.reason = Some(DeclineReason::SystemError);
-    (decision.approved, decision.fee, decision.hold_until) = (0, 0, None);
+/// How much of what is approved money is held for: all of it, unless it was approved in the engine's place.
+fn held(decision: &Decision, ask: &Authorize) -> i64 {
+    match decision.spendable_before {
+        Some(spendable) if ask.stand_in => decision.approved.min(spendable.max(0)),
+        _ => decision.approved,
+    }
+}
+
+/// What a payment's merchant asked for.
+fn asked_of(payment: &Payment) -> Money {
+    payment
+        .exchange
+        .as_ref()
+        .map_or(Money::new(payment.requested, payment.asset), |exchange| exchange.merchant)
 }

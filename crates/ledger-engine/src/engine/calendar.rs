@@ -14,6 +14,15 @@ pub(crate) fn local_day(at: Timestamp, zone: ZoneOffset) -> i64 {
     (at.as_seconds() + i64::from(zone.minutes()) * 60).div_euclid(DAY_SECONDS)
 }
 
+/// Day of the week (0: Monday) and minute of the day, local.
+pub(crate) fn week_time(at: Timestamp, zone: ZoneOffset) -> (u8, u16) {
+    let local = at.as_seconds() + i64::from(zone.minutes()) * 60;
+    // 1970-01-01 was a Thursday: three days after a Monday.
+    let day = (local.div_euclid(DAY_SECONDS) + 3).rem_euclid(7);
+    let minute = local.rem_euclid(DAY_SECONDS) / 60;
+    (u8::try_from(day).unwrap_or(0), u16::try_from(minute).unwrap_or(0))
+}
+
 /// The local day as a value date.
 pub(crate) fn value_day(at: Timestamp, zone: ZoneOffset) -> Day {
     // 64 bits of microseconds are fewer than 2^31 days.
@@ -111,6 +120,14 @@ mod tests {
         // 1970-01-04 was a Sunday, the 5th a Monday.
         assert_eq!(week(3), week(0));
         assert_eq!(week(4), week(0) + 1);
+    }
+
+    #[test]
+    fn the_week_begins_on_monday_morning() {
+        let china = ZoneOffset::from_minutes(480).unwrap();
+        assert_eq!(week_time(at(0), china), (3, 480), "Thursday, eight o'clock");
+        assert_eq!(week_time(at(-1), ZoneOffset::default()), (2, 1439));
+        assert_eq!(week_time(at(4 * DAY_SECONDS), ZoneOffset::default()), (0, 0));
     }
 
     #[test]

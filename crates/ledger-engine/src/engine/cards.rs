@@ -3,7 +3,7 @@
 use bursar_types::id::CardId;
 
 use super::calendar;
-use super::state::{CardSlot, Due};
+use super::state::{CardSlot, Controls, Due};
 use super::step::{Handled, Step, refuse};
 use crate::*;
 
@@ -46,6 +46,7 @@ impl Step<'_> {
         {
             return refuse(RefusalReason::KycLevelTooLow, Subject::Customer);
         }
+        let root = request.replaces.map(|replaces| self.check_replaced(request, replaces)).transpose()?;
         let card = Card {
             id: request.card,
             product: request.product,
@@ -60,14 +61,65 @@ impl Step<'_> {
             merchant_lock: request.merchant_lock.clone(),
             requested_at: self.at,
             transitions: 0,
+            root,
+            replaces: request.replaces.map(|replaces| replaces.card),
+            replaced_by: None,
         };
-        let slot = CardSlot { card, controls: Vec::new(), counters: Vec::new() };
+        let slot = CardSlot { card, controls: Controls::default(), counters: Vec::new() };
         self.state.cards.insert(request.card, slot);
         if let Some(slot) = self.state.accounts.get_mut(&request.account) {
             slot.open_cards = slot.open_cards.saturating_add(1);
         }
         let why = Why { freeze: None, reason: &Note::default(), channel: &request.channel };
+        if let Some(replaces) = request.replaces {
+            self.leave(replaces, request.card, &why)?;
+        }
         Ok(self.transition(request.card, None, &why))
+    }
+
+    /// Whether a card can be replaced as asked; the first card of its chain.
+    fn check_replaced(&self, request: &RequestCard, replaces: Replaces) -> Result<CardId, Refusal> {
+        let Some(old) = self.state.card(replaces.card) else {
+            return refuse(RefusalReason::CardNotFound, Subject::Card);
+        };
+        let same = old.product == request.product
+            && old.account == request.account
+            && old.customer == request.customer
+            && old.single_use == request.single_use
+            && old.merchant_lock == request.merchant_lock;
+        if !same {
+            return refuse(RefusalReason::InvalidField, Subject::Card);
+        }
+        if matches!(replaces.reason, CloseReason::IssueFailed | CloseReason::SingleUse | CloseReason::Expired)
+        {
+            return refuse(RefusalReason::InvalidField, Subject::Command);
+        }
+        let replaceable = match old.stage {
+            CardStage::Active => true,
+            CardStage::Closed(reason) => matches!(
+                reason,
+                CloseReason::Lost | CloseReason::Stolen | CloseReason::Compromised | CloseReason::Expired
+            ),
+            CardStage::Issuing | CardStage::PendingActivation => false,
+        };
+        if !replaceable || old.replaced_by.is_some() {
+            return refuse(RefusalReason::CardState, Subject::Card);
+        }
+        Ok(old.chain())
+    }
+
+    /// Marks a card as replaced by `successor`, and closes it if it must not pay any more.
+    fn leave(&mut self, replaces: Replaces, successor: CardId, why: &Why<'_>) -> Result<(), Refusal> {
+        let old = self.card_mut(replaces.card)?;
+        old.replaced_by = Some(successor);
+        let from = old.status();
+        let open = !matches!(old.stage, CardStage::Closed(_));
+        if open && replaces.reason != CloseReason::Replaced {
+            self.end_card(replaces.card, replaces.reason, why)?;
+        } else {
+            self.transition(replaces.card, Some(from), why);
+        }
+        Ok(())
     }
 
     /// A card to change.
@@ -127,6 +179,13 @@ impl Step<'_> {
             return refuse(RefusalReason::CardState, Subject::Card);
         }
         let why = Why { freeze: None, reason, channel: &Name::default() };
+        // Whom it would have replaced can be replaced again.
+        if let Some(old) = self.card_mut(id)?.replaces {
+            let old = self.card_mut(old)?;
+            old.replaced_by = None;
+            let (old, from) = (old.id, old.status());
+            self.transition(old, Some(from), &why);
+        }
         self.end_card(id, CloseReason::IssueFailed, &why)
     }
 
@@ -140,7 +199,15 @@ impl Step<'_> {
         }
         let from = Some(card.status());
         card.stage = CardStage::Active;
-        Ok(self.transition(id, from, &Why { freeze: None, reason: &Note::default(), channel }))
+        let replaced = card.replaces;
+        let why = Why { freeze: None, reason: &Note::default(), channel };
+        let outcome = self.transition(id, from, &why);
+        if let Some(old) = replaced
+            && !matches!(self.card_mut(old)?.stage, CardStage::Closed(_))
+        {
+            self.end_card(old, CloseReason::Replaced, &why)?;
+        }
+        Ok(outcome)
     }
 
     pub(crate) fn freeze_card(

@@ -36,6 +36,7 @@ pub(crate) struct Cleared {
     pub(crate) shortfall: i64,
     pub(crate) released: i64,
     pub(crate) fee: i64,
+    pub(crate) last: bool,
     pub(crate) hold: Option<TransferId>,
     pub(crate) transfer: TransferId,
     pub(crate) fee_transfer: TransferId,
@@ -88,6 +89,7 @@ impl Step<'_> {
             shortfall,
             released,
             fee,
+            last: plan.last,
             hold: plan.hold,
             transfer: if paid > 0 { main } else { short },
             fee_transfer: fee_id,
@@ -156,9 +158,13 @@ impl Step<'_> {
         sums.captured = sums.captured.saturating_add(cleared.captured);
         sums.shortfall = sums.shortfall.saturating_add(cleared.shortfall);
         self.advance(id, ElementKind::Cleared, cleared.amount, Some(cleared.transfer), sums);
-        if cleared.released > 0 {
-            sums.released = sums.released.saturating_add(cleared.released);
-            self.advance(id, ElementKind::Released, cleared.released, cleared.hold, sums);
+        // After the last nothing more will be presented of what no money is held for.
+        let unheld = if cleared.last { sums.unheld } else { 0 };
+        let released = cleared.released.saturating_add(unheld);
+        if released > 0 {
+            sums.unheld -= unheld;
+            sums.released = sums.released.saturating_add(released);
+            self.advance(id, ElementKind::Released, released, cleared.hold, sums);
         }
         if cleared.fee > 0 {
             sums.fees = sums.fees.saturating_add(cleared.fee);
@@ -169,12 +175,13 @@ impl Step<'_> {
 
     pub(crate) fn clear_payment(&mut self, clear: &ClearPayment) -> Handled {
         let payment = self.payment(&clear.payment)?;
-        positive(clear.amount, Money::zero(payment.asset))?;
+        let billed = self.in_asset(clear.amount, payment.asset, payment.exchange.as_deref())?;
+        positive(billed, Money::zero(payment.asset))?;
         let sums = payment.sums;
         if matches!(payment.status(), PaymentStatus::Declined | PaymentStatus::Checked) {
             return refuse(RefusalReason::PaymentState, Subject::Payment);
         }
-        let amount = clear.amount.minor_units;
+        let amount = billed.minor_units;
         if sums.cleared.checked_add(amount).is_none() {
             return refuse(RefusalReason::Overflow, Subject::Amount);
         }
@@ -191,7 +198,7 @@ impl Step<'_> {
             hold: payment.hold,
             fee_hold: payment.fee_hold,
             outstanding: sums.outstanding(),
-            amount: clear.amount,
+            amount: billed,
             last: clear.last,
             transfers: clear.transfers,
             value_date: clear.value_date,
@@ -200,6 +207,9 @@ impl Step<'_> {
         };
         let cleared = self.clear_money(&plan)?;
         self.record_clearing(plan.payment, &cleared);
+        self.note_exchange(plan.payment, clear.amount, |exchange, cleared| {
+            exchange.cleared = exchange.cleared.saturating_add(cleared);
+        });
         self.payment_step(plan.payment, amount)
     }
 
@@ -246,17 +256,18 @@ impl Step<'_> {
             return refuse(RefusalReason::ProgramNotConfigured, Subject::Program);
         }
         self.check_new_payment(force.payment, force.network_reference.as_ref())?;
-        let Some(internal) = self.state.internal(force.amount.asset) else {
+        let billed = self.in_cards_asset(force.card, force.amount)?;
+        let Some(internal) = self.state.internal(billed.asset) else {
             return refuse(RefusalReason::AssetNotConfigured, Subject::Amount);
         };
-        let payer = self.account_of(&force.card, force.amount)?;
+        let payer = self.account_of(&force.card, billed)?;
         let plan = ClearPlan {
             payment: force.payment,
             payer: payer.map(|(account, _)| account),
             hold: None,
             fee_hold: None,
             outstanding: 0,
-            amount: force.amount,
+            amount: billed,
             last: true,
             transfers: force.transfers,
             value_date: force.value_date,
@@ -264,12 +275,14 @@ impl Step<'_> {
             merchant: &force.merchant,
         };
         let cleared = self.clear_money(&plan)?;
-        let mut payment = self.bare_payment(force.payment, force.card, payer, force.amount, &force.merchant);
+        let mut payment = self.bare_payment(force.payment, force.card, payer, billed, &force.merchant);
+        payment.exchange = self.exchange_of(force.amount, billed.asset);
         payment.channel = force.channel;
         payment.network_reference = force.network_reference.clone();
         self.insert_payment(payment);
         self.record_clearing(force.payment, &cleared);
-        self.payment_step(force.payment, force.amount.minor_units)
+        self.note_exchange(force.payment, force.amount, |exchange, cleared| exchange.cleared = cleared);
+        self.payment_step(force.payment, billed.minor_units)
     }
 
     pub(crate) fn check_new_payment(
@@ -333,6 +346,7 @@ impl Step<'_> {
             elements: Vec::new(),
             counted: Vec::new(),
             created_at: self.at,
+            exchange: None,
         }
     }
 }

@@ -3,7 +3,8 @@
 use bursar_types::id::PaymentId;
 
 use super::calendar;
-use super::limits::{Profile, position};
+use super::fees;
+use super::limits::{Moving, Profile, position};
 use super::step::Step;
 use crate::*;
 
@@ -39,21 +40,28 @@ impl Step<'_> {
         let mut moving = Vec::new();
         if let Some(payment) = self.state.payments.get(&id)
             && let Some(card) = self.state.card(payment.card)
+            && let Some(version) = self.state.ruling(card)
         {
-            let cross_border = self.is_cross_border(payment.merchant.country);
             let profile = Profile {
+                chain: card.chain(),
                 card: card.id,
                 account: card.account,
                 product: card.product,
                 channel: payment.channel,
+                entry_mode: payment.entry_mode,
                 merchant: &payment.merchant,
-                cross_border,
+                cross_border: self.is_cross_border(payment.merchant.country),
+                at: self.at,
+                zone: self.state.zone(),
             };
-            self.state.counters_to_move(&profile, &mut moving);
+            self.state.counters_to_move(&self.state.rules(card, version), &profile, &mut moving);
+            let exchanged = payment.exchange.is_some();
+            fees::counters_to_move(&version.spec, payment.kind, exchanged, &profile, &mut moving);
         }
         counted.reserve(moving.len());
-        let (at, zone) = (self.at, self.state.zone());
-        for (key, window) in moving {
+        let at = self.at;
+        let begins = counted.is_empty();
+        for Moving { key, window, zone, below } in moving {
             let first =
                 !counted.iter().any(|entry| entry.key == key && entry.window == window && entry.count > 0);
             let count = i64::from(first);
@@ -67,6 +75,10 @@ impl Step<'_> {
             };
             let counter = &mut counters[index];
             let number = counter.present(calendar::slot_number(window, at, zone));
+            // A payment that costs a fee has not been free, and will not be.
+            if below.is_some_and(|below| !begins || counter.used(number).1 >= i64::from(below)) {
+                continue;
+            }
             let mut slot = match counter.slots.last() {
                 Some(last) if last.number == number => *last,
                 _ => Slot { number, amount: 0, count: 0 },

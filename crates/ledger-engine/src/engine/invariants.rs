@@ -155,7 +155,7 @@ impl Engine {
     /// Outstanding without the floor at zero: it must not be needed.
     fn exact_outstanding(&self, payment: &Payment) -> i128 {
         let sums = payment.sums;
-        let ended = [sums.reversed, sums.captured, sums.released, sums.expired];
+        let ended = [sums.unheld, sums.reversed, sums.captured, sums.released, sums.expired];
         i128::from(sums.authorized) + i128::from(sums.incremented)
             - ended.iter().map(|part| i128::from(*part)).sum::<i128>()
     }

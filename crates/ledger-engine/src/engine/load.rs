@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::calendar;
-use super::state::{AccountSlot, CardSlot, Due, State};
+use super::state::{AccountSlot, CardSlot, Controls, Due, State};
 use crate::*;
 
 /// Why a snapshot cannot be restored.
@@ -41,27 +41,13 @@ impl Engine {
     /// The whole state, sorted: equal for equal states.
     pub fn snapshot(&self) -> Snapshot {
         let state = &self.state;
-        let mut controls = Vec::new();
-        if !state.program_controls.is_empty() {
-            controls.push((ControlScope::Program, state.program_controls.clone()));
-        }
         let accounts = state.accounts.sorted();
         let cards = state.cards.sorted();
-        for (id, slot) in &accounts {
-            if !slot.controls.is_empty() {
-                controls.push((ControlScope::Account(**id), slot.controls.clone()));
-            }
-        }
-        for (id, slot) in &cards {
-            if !slot.controls.is_empty() {
-                controls.push((ControlScope::Card(**id), slot.controls.clone()));
-            }
-        }
         Snapshot {
             now: state.now,
             program: state.program.clone(),
             products: state.products.values().flat_map(|slot| slot.versions.iter().cloned()).collect(),
-            controls,
+            controls: state.control_sets(),
             customers: state.customers.sorted().into_iter().map(|(_, standing)| *standing).collect(),
             accounts: accounts.into_iter().map(|(_, slot)| slot.account.clone()).collect(),
             holds: state.holds.sorted().into_iter().map(|(_, hold)| hold.clone()).collect(),
@@ -71,6 +57,7 @@ impl Engine {
             bank_credits: owned(state.bank_credits.sorted()),
             reversed: state.reversed.sorted().into_iter().map(|(id, ())| *id).collect(),
             proofs: owned(state.proofs.sorted()),
+            rates: state.rates.values().cloned().collect(),
             early_reversals: owned(state.early_reversals.sorted()),
         }
     }
@@ -113,16 +100,12 @@ impl Engine {
         let cards = state.cards.sorted();
         list!(cards, cards, |(_, slot)| slot.card.clone());
         list!(payments, state.payments.sorted(), |(_, payment)| (*payment).clone());
-        let program = [(ControlScope::Program, &state.program_controls)];
-        let of_accounts = accounts.iter().map(|(id, slot)| (ControlScope::Account(**id), &slot.controls));
-        let of_cards = cards.iter().map(|(id, slot)| (ControlScope::Card(**id), &slot.controls));
-        let controls = program.into_iter().chain(of_accounts).chain(of_cards);
-        let controls: Vec<_> = controls.filter(|(_, controls)| !controls.is_empty()).collect();
-        list!(controls, controls, |(scope, controls)| (*scope, (*controls).clone()));
+        list!(controls, state.control_sets(), Clone::clone);
         list!(counters, state.all_counters(), |counter| (*counter).clone());
         list!(bank_credits, state.bank_credits.sorted(), |(id, booking)| ((*id).clone(), (*booking).clone()));
         list!(reversed, state.reversed.sorted(), |(id, ())| **id);
         list!(proofs, state.proofs.sorted(), |(proof, until)| ((*proof).clone(), **until));
+        list!(rates, state.rates.values().collect::<Vec<_>>(), |rate| (*rate).clone());
         list!(early_reversals, state.early_reversals.sorted(), |(reference, until)| (
             (*reference).clone(),
             **until
@@ -178,7 +161,8 @@ impl Restore {
                 let new = state.funding.insert_new(funding.clone(), id);
                 once(new, "funding references", funding)?;
             }
-            let slot = AccountSlot { account, controls: Vec::new(), counters: Vec::new(), open_cards: 0 };
+            let slot =
+                AccountSlot { account, controls: Controls::default(), counters: Vec::new(), open_cards: 0 };
             once(state.accounts.insert_new(id, slot), "accounts", &id)?;
         }
         for hold in slice.holds {
@@ -199,7 +183,7 @@ impl Restore {
                     state.due.insert((calendar::end_of(expiry, zone), Due::card(id)));
                 }
             }
-            let slot = CardSlot { card, controls: Vec::new(), counters: Vec::new() };
+            let slot = CardSlot { card, controls: Controls::default(), counters: Vec::new() };
             once(state.cards.insert_new(id, slot), "cards", &id)?;
         }
         for payment in slice.payments {
@@ -210,14 +194,15 @@ impl Restore {
             }
             once(state.payments.insert_new(id, payment), "payments", &id)?;
         }
-        for (scope, controls) in slice.controls {
+        for ControlSet { scope, controls, set_by } in slice.controls {
             let place = match scope {
                 ControlScope::Program => Some(&mut state.program_controls),
                 ControlScope::Product(_) => None,
                 ControlScope::Account(id) => state.accounts.get_mut(&id).map(|slot| &mut slot.controls),
                 ControlScope::Card(id) => state.cards.get_mut(&id).map(|slot| &mut slot.controls),
             };
-            *there(place, "controls", &format_args!("{scope:?}"))? = controls;
+            let place = there(place, "controls", &format_args!("{scope:?}"))?;
+            *place = Controls { list: controls, set_by };
         }
         for counter in slice.counters {
             let owner = counter.key.owner;
@@ -233,6 +218,11 @@ impl Restore {
         for (proof, until) in slice.proofs {
             state.due.insert((until, Due::Proof(proof.clone())));
             once(state.proofs.insert_new(proof.clone(), until), "proofs", &proof)?;
+        }
+        for rate in slice.rates {
+            let (from, to) = (rate.from, rate.to);
+            let new = state.rates.insert((from, to), rate).is_none();
+            once(new, "rates", &format_args!("{} to {}", from.code(), to.code()))?;
         }
         for (reference, until) in slice.early_reversals {
             state.due.insert((until, Due::EarlyReversal(reference.clone())));

@@ -7,6 +7,8 @@ mod cards;
 mod clearing;
 mod counting;
 mod decide;
+mod exchanging;
+mod explain;
 mod fees;
 mod invariants;
 mod limits;
@@ -22,10 +24,12 @@ mod transfers;
 use std::collections::BTreeMap;
 
 use bursar_types::id::{AccountId, CardId, CardProductId, PaymentId, TransferId};
-use bursar_types::{Asset, Timestamp};
+use bursar_types::{Asset, RequestId, Timestamp};
 
 use crate::*;
 use cards::Why;
+pub use explain::{Change, Explanation};
+pub use fees::{Quote, QuotedFee};
 pub use invariants::Violation;
 pub use load::{Restore, RestoreError};
 use state::State;
@@ -66,7 +70,61 @@ impl Engine {
     /// What would be decided on `ask` at the moment `at`, with nothing changed: duplicates and early reversals, which
     /// concern the message and not the card, are not looked at. For quotes and explanations.
     pub fn assess(&self, at: Timestamp, ask: &Authorize) -> Decision {
-        self.state.assess(&decide::Ask::of(ask), self.state.now.max(at)).decision
+        let rate = self.state.rate_for(ask.card, ask.amount);
+        let exchanged = rate.and_then(|rate| ask.exchanged(rate));
+        let asked = decide::Ask::of(exchanged.as_ref().unwrap_or(ask), exchanged.is_some());
+        self.state.assess(&asked, ask.outside, self.state.now.max(at)).decision
+    }
+
+    /// What a payment would cost at the moment `at`, each fee by itself, and how it would be decided. What counts as free
+    /// this month is free.
+    pub fn quote(&self, at: Timestamp, ask: &Authorize) -> Quote {
+        let at = self.state.now.max(at);
+        let decision = self.assess(at, ask);
+        let rate = self.state.rate_for(ask.card, ask.amount);
+        let exchanged = rate.and_then(|rate| ask.exchanged(rate));
+        let asked = exchanged.as_ref().unwrap_or(ask);
+        let fees = self.state.fees(&decide::Ask::of(asked, exchanged.is_some()), at);
+        let rate = exchanged.as_ref().and(rate).cloned();
+        Quote { fees, decision, at, billed: asked.amount, rate }
+    }
+
+    /// The whole record of a decision, if the controls it was taken under are still in force.
+    pub fn decision_record(&self, ask: &Authorize, facts: &DecisionFacts) -> Option<DecisionRecord> {
+        let mut record = DecisionRecord {
+            ask: ask.clone(),
+            facts: facts.clone(),
+            spec: None,
+            program_controls: Vec::new(),
+            account_controls: Vec::new(),
+            card_controls: Vec::new(),
+        };
+        let Some(card) = &facts.card else { return Some(record) };
+        let version =
+            self.product(card.product).iter().find(|version| version.version == card.product_version)?;
+        record.spec = Some(version.spec.clone());
+        let current = |scope, set_by: Option<RequestId>| match (self.control_set(scope), set_by) {
+            (None, None) => Some(Vec::new()),
+            (Some(set), Some(by)) if set.set_by == Some(by) => Some(set.controls),
+            _ => None,
+        };
+        record.program_controls = current(ControlScope::Program, card.program_controls)?;
+        record.account_controls = current(ControlScope::Account(card.account), card.account_controls)?;
+        record.card_controls = current(ControlScope::Card(card.chain), card.card_controls)?;
+        Some(record)
+    }
+
+    /// The controls of the program, an account or a card, with what set them; `None` if it has none of its own.
+    pub fn control_set(&self, scope: ControlScope) -> Option<ControlSet> {
+        match scope {
+            ControlScope::Program => self.state.program_controls.told(scope),
+            ControlScope::Product(_) => None,
+            ControlScope::Account(id) => self.state.accounts.get(&id)?.controls.told(scope),
+            ControlScope::Card(id) => {
+                let chain = self.state.card(id)?.chain();
+                self.state.cards.get(&chain)?.controls.told(ControlScope::Card(chain))
+            }
+        }
     }
 
     /// The latest moment at which something changed.
@@ -116,16 +174,24 @@ impl Engine {
     /// The controls of the program, an account or a card, or of a product's version in force.
     pub fn controls(&self, scope: ControlScope) -> &[Control] {
         match scope {
-            ControlScope::Program => &self.state.program_controls,
+            ControlScope::Program => &self.state.program_controls.list,
             ControlScope::Product(id) => self
                 .state
                 .products
                 .get(&id)
                 .and_then(|slot| slot.effective())
                 .map_or(&[], |version| &version.spec.controls),
-            ControlScope::Account(id) => self.state.accounts.get(&id).map_or(&[], |slot| &slot.controls),
-            ControlScope::Card(id) => self.state.cards.get(&id).map_or(&[], |slot| &slot.controls),
+            ControlScope::Account(id) => self.state.accounts.get(&id).map_or(&[], |slot| &slot.controls.list),
+            ControlScope::Card(id) => {
+                let chain = self.state.card(id).map_or(id, Card::chain);
+                self.state.cards.get(&chain).map_or(&[], |slot| &slot.controls.list)
+            }
         }
+    }
+
+    /// The rates of exchange, by pair.
+    pub fn rates(&self) -> impl Iterator<Item = &ExchangeRate> {
+        self.state.rates.values()
     }
 
     /// A payment.
@@ -201,6 +267,7 @@ impl Step<'_> {
             Action::ClearPayment(clear) => self.clear_payment(clear),
             Action::ForcePost(force) => self.force_post(force),
             Action::RefundPayment(refund) => self.refund_payment(refund),
+            Action::SetExchangeRates { rates } => self.set_exchange_rates(rates),
             Action::Tick { max } => self.tick(*max),
         }
     }

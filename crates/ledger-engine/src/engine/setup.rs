@@ -6,7 +6,7 @@ use bursar_types::Asset;
 use bursar_types::id::{CardProductId, CustomerId};
 
 use super::calendar;
-use super::state::Due;
+use super::state::{Controls, Due};
 use super::step::{Handled, Step, refuse};
 use crate::*;
 
@@ -149,6 +149,11 @@ impl Step<'_> {
 
     pub(crate) fn set_controls(&mut self, scope: ControlScope, controls: &[Control]) -> Handled {
         check_controls(controls)?;
+        // What is set on one card of a chain is set on all of it.
+        let scope = match scope {
+            ControlScope::Card(id) => ControlScope::Card(self.state.card(id).map_or(id, Card::chain)),
+            other => other,
+        };
         let place = match scope {
             ControlScope::Program => &mut self.state.program_controls,
             ControlScope::Product(_) => return refuse(RefusalReason::InvalidField, Subject::Product),
@@ -161,8 +166,9 @@ impl Step<'_> {
                 None => return refuse(RefusalReason::CardNotFound, Subject::Card),
             },
         };
-        *place = controls.to_vec();
-        self.effects.push(Effect::ControlsSet { scope, controls: controls.to_vec() });
+        let set_by = self.command.request_id;
+        *place = Controls { list: controls.to_vec(), set_by: (!controls.is_empty()).then_some(set_by) };
+        self.effects.push(Effect::ControlsSet { scope, controls: controls.to_vec(), set_by });
         Ok(Outcome::Done)
     }
 
@@ -212,6 +218,10 @@ fn check_spec(spec: &ProductSpec) -> Result<(), Refusal> {
         fee.flat >= 0
             && fee.min >= 0
             && fee.max.is_none_or(|max| max >= fee.min)
+            && fee.id < FEE_COUNTERS
+            && fee.tiers.len() <= MAX_PRODUCT_ITEMS
+            && fee.tiers.iter().all(|tier| tier.flat >= 0 && tier.basis_points <= MAX_BASIS_POINTS)
+            && fee.never_falls()
             && fee.basis_points <= MAX_BASIS_POINTS
     };
     if !spec.fees.iter().all(|fee| chargeable(fee) && ids.insert(fee.id)) {
@@ -231,10 +241,18 @@ fn check_controls(controls: &[Control]) -> Result<(), Refusal> {
     let mut ids = BTreeSet::new();
     for control in controls {
         let when = &control.when;
-        let entries = [when.channels.len(), when.countries.len(), when.merchants.len()];
-        if entries.iter().any(|count| *count > MAX_MATCH_ENTRIES) {
+        let matches = [Some(when), control.unless.as_deref()];
+        let bounded = |m: &Match| {
+            let entries = [m.channels.len(), m.countries.len(), m.merchants.len(), m.entry_modes.len()];
+            entries.iter().all(|count| *count <= MAX_MATCH_ENTRIES)
+        };
+        if !matches.into_iter().flatten().all(bounded) || control.except.len() > MAX_MATCH_ENTRIES {
             return refuse(RefusalReason::TooMany, Subject::Control);
         }
+        let well_formed = |m: &Match| good_mccs(&m.mccs) && m.hours.is_none_or(Hours::is_sensible);
+        // A control that excepts everything holds for nothing: surely not what was meant.
+        let concerns_some = !control.except.contains(&ControlScope::Program)
+            && control.unless.as_deref().is_none_or(|unless| *unless != Match::default() && unless != when);
         let sensible = match control.rule {
             Rule::Deny => true,
             // "Only anything" forbids nothing: surely not what was meant.
@@ -252,7 +270,8 @@ fn check_controls(controls: &[Control]) -> Result<(), Refusal> {
                 window_good && measure_good
             }
         };
-        if !sensible || !good_mccs(&when.mccs) || !ids.insert(control.id) {
+        let good = sensible && concerns_some && matches.into_iter().flatten().all(well_formed);
+        if !good || control.id >= FEE_COUNTERS || !ids.insert(control.id) {
             return refuse(RefusalReason::InvalidField, Subject::Control);
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bursar_types::id::{AccountId, CardId, CardProductId, CustomerId, PaymentId, TransferId};
-use bursar_types::{Asset, Timestamp, TypedId};
+use bursar_types::{Asset, RequestId, Timestamp, TypedId};
 
 use super::table::{IdTable, TextTable};
 use crate::*;
@@ -12,7 +12,7 @@ use crate::*;
 #[derive(Clone, Debug)]
 pub(crate) struct AccountSlot {
     pub(crate) account: Account,
-    pub(crate) controls: Vec<Control>,
+    pub(crate) controls: Controls,
     pub(crate) counters: Vec<Counter>,
     /// Cards not closed that pay from it.
     pub(crate) open_cards: u32,
@@ -22,11 +22,27 @@ pub(crate) struct AccountSlot {
 #[derive(Clone, Debug)]
 pub(crate) struct CardSlot {
     pub(crate) card: Card,
-    pub(crate) controls: Vec<Control>,
+    pub(crate) controls: Controls,
     pub(crate) counters: Vec<Counter>,
 }
 
 /// A product: its versions, of which the n-th has number n + 1.
+/// The controls of one scope.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Controls {
+    pub(crate) list: Vec<Control>,
+    /// The request that set them.
+    pub(crate) set_by: Option<RequestId>,
+}
+
+impl Controls {
+    /// As a snapshot has them; `None` if there are none.
+    pub(crate) fn told(&self, scope: ControlScope) -> Option<ControlSet> {
+        let set = || ControlSet { scope, controls: self.list.clone(), set_by: self.set_by };
+        (!self.list.is_empty()).then(set)
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProductSlot {
     pub(crate) versions: Vec<ProductVersion>,
@@ -69,7 +85,7 @@ impl Due {
 pub(crate) struct State {
     pub(crate) now: Timestamp,
     pub(crate) program: Option<ProgramSettings>,
-    pub(crate) program_controls: Vec<Control>,
+    pub(crate) program_controls: Controls,
     pub(crate) program_counters: Vec<Counter>,
     pub(crate) products: BTreeMap<CardProductId, ProductSlot>,
     pub(crate) customers: IdTable<CustomerId, CustomerStanding>,
@@ -83,6 +99,7 @@ pub(crate) struct State {
     pub(crate) reversed: IdTable<TransferId, ()>,
     pub(crate) proofs: TextTable<Reference, Timestamp>,
     pub(crate) early_reversals: TextTable<Reference, Timestamp>,
+    pub(crate) rates: BTreeMap<(Asset, Asset), ExchangeRate>,
     /// Derived: what ends when.
     pub(crate) due: BTreeSet<(Timestamp, Due)>,
 }
@@ -127,6 +144,21 @@ impl State {
             CounterOwner::Product(id) => self.products.get_mut(&id).map(|slot| &mut slot.counters),
             CounterOwner::Program => Some(&mut self.program_counters),
         }
+    }
+
+    /// The controls of every scope that has some, sorted by scope: the program's, accounts', cards'.
+    pub(crate) fn control_sets(&self) -> Vec<ControlSet> {
+        let accounts = self.accounts.sorted();
+        let cards = self.cards.sorted();
+        let of_accounts =
+            accounts.iter().filter_map(|(id, slot)| slot.controls.told(ControlScope::Account(**id)));
+        let of_cards = cards.iter().filter_map(|(id, slot)| slot.controls.told(ControlScope::Card(**id)));
+        self.program_controls
+            .told(ControlScope::Program)
+            .into_iter()
+            .chain(of_accounts)
+            .chain(of_cards)
+            .collect()
     }
 
     /// Every counter, sorted by key and window.

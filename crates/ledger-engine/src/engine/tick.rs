@@ -58,8 +58,9 @@ impl Step<'_> {
         };
         let (payment, before, fee_hold) = (payment.id, payment.sums, payment.fee_hold);
         self.release_fee(fee_hold, HoldChange::Expired)?;
-        let sums = Sums { expired: before.expired.saturating_add(left), ..before };
-        self.advance(payment, ElementKind::Expired, left, Some(id), sums);
+        let ended = left.saturating_add(before.unheld);
+        let sums = Sums { expired: before.expired.saturating_add(ended), unheld: 0, ..before };
+        self.advance(payment, ElementKind::Expired, ended, Some(id), sums);
         self.recount(payment, before);
         Ok(())
     }

@@ -275,3 +275,61 @@ fn controls_that_contradict_themselves_are_refused() {
     let of_product = Action::SetControls { scope: ControlScope::Product(product()), controls: Vec::new() };
     assert_eq!(world.refused(of_product), RefusalReason::InvalidField);
 }
+
+/// Whether a purchase at `minute` of a day that is so many days after Monday, 2026-11-23 in the program's zone, is
+/// declined.
+fn declined_at(world: &mut World, day: u64, minute: u64) -> bool {
+    // 2026-11-22T16:00:00Z is that Monday's first moment in China.
+    world.at = Timestamp::from_micros(1_795_363_200_000_000);
+    world.wait(Duration::from_secs(day * 86_400 + minute * 60));
+    let ask = world.purchase(1);
+    world.authorize(ask).decision.verdict == Verdict::Declined
+}
+
+#[test]
+fn hours_are_in_their_zone_and_go_over_midnight() {
+    let night = |zone| {
+        let hours = Some(Hours { days: 0b000_0001, from: 22 * 60, until: 6 * 60 });
+        let when = Match { hours, ..Match::default() };
+        Control { zone, ..Control::new(1, when, Rule::Deny) }
+    };
+    let mut world = World::with_card(1_000);
+    world.set_controls(on_card(), vec![night(None)]);
+    let answers = [(0, 0), (0, 1319), (0, 1320), (1, 0), (1, 359), (1, 360), (1, 1320)]
+        .map(|(day, minute)| declined_at(&mut world, day, minute));
+    assert_eq!(answers, [false, false, true, true, true, false, false]);
+    // Two hours further west the same night begins two hours later.
+    let mut world = World::with_card(1_000);
+    world.set_controls(on_card(), vec![night(ZoneOffset::from_minutes(360))]);
+    let answers =
+        [(0, 1320), (1, 0), (1, 479), (1, 480)].map(|(day, minute)| declined_at(&mut world, day, minute));
+    assert_eq!(answers, [false, true, true, false]);
+}
+
+#[test]
+fn exceptions_are_left_alone() {
+    let mut world = World::with_card(1_000);
+    let everything = Control::new(1, Match::default(), Rule::Deny);
+    let groceries = Match { mccs: mccs(&[(5411, 5411)]), ..Match::default() };
+    let denies = |world: &mut World, control: Control| {
+        world.set_controls(ControlScope::Program, vec![control]);
+        let ask = world.purchase(1);
+        world.authorize(ask).decision.verdict == Verdict::Declined
+    };
+    assert!(denies(&mut world, everything.clone()));
+    assert!(!denies(&mut world, Control { unless: Some(Box::new(groceries)), ..everything.clone() }));
+    for scope in [ControlScope::Product(product()), ControlScope::Account(id(WALLET)), on_card()] {
+        assert!(!denies(&mut world, Control { except: vec![scope], ..everything.clone() }));
+    }
+    assert!(denies(
+        &mut world,
+        Control { except: vec![ControlScope::Card(id(4_444))], ..everything.clone() }
+    ));
+    let chip = Match { entry_modes: vec![EntryMode::Chip], ..Match::default() };
+    assert!(denies(&mut world, Control { when: chip.clone(), ..everything.clone() }));
+    assert!(!denies(&mut world, Control { when: chip, rule: Rule::AllowOnly, ..everything.clone() }));
+    // What would hold for nothing at all is surely not meant.
+    let nothing = Control { except: vec![ControlScope::Program], ..everything };
+    let set = Action::SetControls { scope: ControlScope::Program, controls: vec![nothing] };
+    assert_eq!(world.refused(set), RefusalReason::InvalidField);
+}

@@ -155,7 +155,10 @@ fn the_same_message_again_gets_the_stored_answer_and_another_under_its_reference
     let first = world.authorize(ask.clone());
     ask.payment = id(7_001);
     ask.transfers = id(7_002);
-    assert_eq!(world.run(Action::Authorize(Box::new(ask.clone()))), Outcome::DecidedBefore(first.clone()));
+    assert_eq!(
+        world.run(Action::Authorize(Box::new(ask.clone()))),
+        Outcome::DecidedBefore(Decided { facts: None, ..first.clone() })
+    );
     assert_eq!(world.balances(WALLET), (1_000, 900));
     ask.amount = cny(101);
     assert_eq!(world.declined(ask), DeclineReason::Duplicate);
@@ -166,7 +169,16 @@ fn the_same_message_again_gets_the_stored_answer_and_another_under_its_reference
 #[test]
 fn fees_are_held_with_the_amount_and_need_their_own_money() {
     let mut dear = spec();
-    let fee = |id, event, flat, basis_points| FeeItem { id, event, flat, basis_points, min: 0, max: None };
+    let fee = |id, event, flat, basis_points| FeeItem {
+        id,
+        event,
+        flat,
+        basis_points,
+        min: 0,
+        max: None,
+        tiers: Vec::new(),
+        free_per_month: 0,
+    };
     dear.fees = vec![fee(1, FeeEvent::CrossBorder, 0, 150), fee(2, FeeEvent::Cash, 20, 0)];
     let mut world = World::with_card_of(dear, 1_000);
     let mut ask = world.purchase(1_000);
@@ -200,8 +212,16 @@ fn fees_are_held_with_the_amount_and_need_their_own_money() {
 fn a_fee_that_was_held_goes_back_with_the_hold() {
     for by_time in [false, true] {
         let mut dear = spec();
-        dear.fees =
-            vec![FeeItem { id: 1, event: FeeEvent::Purchase, flat: 7, basis_points: 0, min: 0, max: None }];
+        dear.fees = vec![FeeItem {
+            id: 1,
+            event: FeeEvent::Purchase,
+            flat: 7,
+            basis_points: 0,
+            min: 0,
+            max: None,
+            tiers: Vec::new(),
+            free_per_month: 0,
+        }];
         let mut world = World::with_card_of(dear, 1_000);
         let payment = world.approve(100);
         assert_eq!(world.balances(WALLET), (1_000, 893));

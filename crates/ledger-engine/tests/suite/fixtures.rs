@@ -115,7 +115,7 @@ pub(crate) fn internal(account: u128) -> OpenAccount {
 }
 
 pub(crate) fn control(number: u16, rule: Rule) -> Control {
-    Control { id: number, when: Match::default(), rule, customer_can_change: false }
+    Control::new(number, Match::default(), rule)
 }
 
 pub(crate) fn limit(number: u16, measure: Measure, window: Window) -> Control {

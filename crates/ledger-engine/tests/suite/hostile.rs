@@ -86,6 +86,9 @@ fn some_control() -> BoxedStrategy<Control> {
             when: Match { cross_border, ..Match::default() },
             rule,
             customer_can_change,
+            unless: None,
+            except: Vec::new(),
+            zone: None,
         })
         .boxed()
 }
@@ -177,6 +180,7 @@ fn payment_action() -> BoxedStrategy<Action> {
                 network_reference,
                 approval_code: None,
                 outside: None,
+                stand_in: false,
             }))
         },
     );

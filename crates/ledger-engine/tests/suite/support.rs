@@ -87,6 +87,7 @@ impl World {
             single_use: false,
             merchant_lock: None,
             channel: text("app"),
+            replaces: None,
         }
     }
 
@@ -110,6 +111,7 @@ impl World {
         let applied = self.engine.apply(self.at, &command);
         let after = self.engine.snapshot();
         check_foretold(foretold, &applied.outcome);
+        check_replay(&self.engine, &command, &applied.outcome);
         if applied.outcome.is_refusal() {
             assert_eq!(before, after, "a refusal changed something: {command:?}");
             assert!(applied.effects.is_empty(), "a refusal has effects: {applied:?}");
@@ -190,6 +192,7 @@ impl World {
             network_reference: None,
             approval_code: Some(text("A1B2C3")),
             outside: None,
+            stand_in: false,
         }
     }
 
@@ -338,6 +341,16 @@ impl World {
 
     pub(crate) fn payment(&self, payment: PaymentId) -> &Payment {
         self.engine.payment(payment).unwrap()
+    }
+}
+
+/// A decision comes out the same from its record, and what is said to have approved a declined one would have.
+fn check_replay(engine: &Engine, command: &Command, outcome: &Outcome) {
+    let (Action::Authorize(ask), Outcome::Decided(decided)) = (&command.action, outcome) else { return };
+    let record = engine.decision_record(ask, decided.facts.as_ref().unwrap()).unwrap();
+    assert_eq!(record.replay(), decided.decision);
+    if decided.decision.verdict == Verdict::Approved && !ask.stand_in {
+        assert_eq!(record.explain(), Explanation::default());
     }
 }
 

@@ -72,6 +72,7 @@ fn authorize() -> Action {
         network_reference: None,
         approval_code: Some(Text::new("012345").unwrap()),
         outside: None,
+        stand_in: false,
     }))
 }
 
@@ -95,7 +96,7 @@ fn limits() -> Action {
         window: Window::Rolling { seconds: 60 },
         per: CountedPer::Card,
     };
-    let control = Control { id: 10, when: Match::default(), rule, customer_can_change: true };
+    let control = Control { customer_can_change: true, ..Control::new(10, Match::default(), rule) };
     Action::SetControls { scope: ControlScope::Card(id(5)), controls: vec![control] }
 }
 

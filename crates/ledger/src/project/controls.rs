@@ -7,17 +7,19 @@ use bursar_ledger_engine::{Control, CountedPer, Country, Match, Mcc, MccRange, M
 use bursar_proto::ledger::v1 as proto;
 use bursar_service::Invalid;
 
+use super::rules;
+
 /// Most limits in one request.
 const LIMITS_MAX: usize = 16;
 /// Most categories or countries in one request: the engine's bound on one dimension.
-const LIST_MAX: usize = bursar_ledger_engine::MAX_MATCH_ENTRIES;
+pub(super) const LIST_MAX: usize = bursar_ledger_engine::MAX_MATCH_ENTRIES;
 
 /// Number of the control that refuses categories.
-const DENIED_MCCS: u16 = 1;
+pub(crate) const DENIED_MCCS: u16 = 1;
 /// Number of the control that allows countries.
-const ALLOWED_COUNTRIES: u16 = 2;
+pub(crate) const ALLOWED_COUNTRIES: u16 = 2;
 /// Number of the control that refuses other countries than the program's.
-const NO_CROSS_BORDER: u16 = 3;
+pub(crate) const NO_CROSS_BORDER: u16 = 3;
 /// First number of the limits: by window, amount before count.
 const FIRST_LIMIT: u16 = 10;
 
@@ -30,12 +32,15 @@ pub(crate) enum Owner {
     Card,
 }
 
-fn windows() -> [(proto::LimitWindow, Window); 4] {
+/// The windows of plain limits. Their order gives the controls' numbers: it never changes, and grows at its end.
+fn windows() -> [(proto::LimitWindow, Window); 6] {
     [
         (proto::LimitWindow::Payment, Window::Payment),
         (proto::LimitWindow::Day, Window::Day),
         (proto::LimitWindow::Month, Window::Month),
         (proto::LimitWindow::Lifetime, Window::Lifetime),
+        (proto::LimitWindow::Week, Window::Week),
+        (proto::LimitWindow::Year, Window::Year),
     ]
 }
 
@@ -51,24 +56,26 @@ pub(crate) fn parse(message: Option<&proto::Controls>, owner: Owner) -> Result<V
         let mccs = listed("controls.denied_mccs", &message.denied_mccs, "four digits", mcc)?;
         let mccs = mccs.into_iter().map(|mcc| MccRange { first: mcc, last: mcc }).collect();
         let when = Match { mccs, ..Match::default() };
-        controls.push(Control { id: DENIED_MCCS, when, rule: Rule::Deny, customer_can_change });
+        controls.push(Control { customer_can_change, ..Control::new(DENIED_MCCS, when, Rule::Deny) });
     }
     if !message.allowed_countries.is_empty() {
         let wanted = "an ISO 3166-1 alpha-2 code";
         let countries =
             listed("controls.allowed_countries", &message.allowed_countries, wanted, Country::new)?;
         let when = Match { countries, ..Match::default() };
-        controls.push(Control { id: ALLOWED_COUNTRIES, when, rule: Rule::AllowOnly, customer_can_change });
+        controls
+            .push(Control { customer_can_change, ..Control::new(ALLOWED_COUNTRIES, when, Rule::AllowOnly) });
     }
     if message.deny_cross_border {
         let when = Match { cross_border: Some(true), ..Match::default() };
-        controls.push(Control { id: NO_CROSS_BORDER, when, rule: Rule::Deny, customer_can_change });
+        controls.push(Control { customer_can_change, ..Control::new(NO_CROSS_BORDER, when, Rule::Deny) });
     }
     limits(&message.limits, customer_can_change, &mut controls)?;
+    rules::parse(&message.rules, customer_can_change, &mut controls)?;
     Ok(controls)
 }
 
-fn listed<T>(
+pub(super) fn listed<T>(
     field: &str,
     texts: &[String],
     wanted: &str,
@@ -105,7 +112,10 @@ fn limits(
         let found =
             windows().into_iter().zip(0_u16..).find(|((outer, _), _)| i32::from(*outer) == limit.window);
         let Some(((_, window), number)) = found else {
-            return Err(wrong("window", "must be one of the values of the contract, not unspecified"));
+            return Err(wrong(
+                "window",
+                "must be a calendar window, PAYMENT or LIFETIME; others belong in `rules`",
+            ));
         };
         let count = u32::try_from(limit.count_max).map_err(|_| wrong("count_max", "must not be negative"))?;
         if limit.amount_minor_max < 0 {
@@ -130,7 +140,7 @@ fn limits(
                 return Err(wrong("window", "must not come twice"));
             }
             let rule = Rule::Limit { measure, window, per: CountedPer::Card };
-            controls.push(Control { id, when: Match::default(), rule, customer_can_change });
+            controls.push(Control { customer_can_change, ..Control::new(id, Match::default(), rule) });
         }
     }
     Ok(())
@@ -140,6 +150,10 @@ fn limits(
 pub(crate) fn message(controls: &[Control]) -> proto::Controls {
     let mut message = proto::Controls::default();
     for control in controls {
+        if control.id >= rules::FIRST {
+            message.rules.push(rules::message(control));
+            continue;
+        }
         match (control.id, control.rule) {
             (DENIED_MCCS, _) => {
                 message.denied_mccs =
@@ -161,7 +175,7 @@ fn limit_message(measure: Measure, window: Window, message: &mut proto::Controls
     let Some((outer, _)) = windows().into_iter().find(|(_, inner)| *inner == window) else { return };
     let outer = i32::from(outer);
     if !message.limits.iter().any(|limit| limit.window == outer) {
-        message.limits.push(proto::Limit { window: outer, amount_minor_max: 0, count_max: 0 });
+        message.limits.push(proto::Limit { window: outer, ..proto::Limit::default() });
     }
     for limit in message.limits.iter_mut().filter(|limit| limit.window == outer) {
         match measure {
@@ -182,13 +196,19 @@ mod tests {
                 proto::Limit {
                     window: proto::LimitWindow::Payment.into(),
                     amount_minor_max: 500,
-                    count_max: 0,
+                    ..proto::Limit::default()
                 },
-                proto::Limit { window: proto::LimitWindow::Day.into(), amount_minor_max: 900, count_max: 3 },
+                proto::Limit {
+                    window: proto::LimitWindow::Day.into(),
+                    amount_minor_max: 900,
+                    count_max: 3,
+                    rolling_seconds: 0,
+                },
             ],
             denied_mccs: vec!["0742".into(), "7995".into()],
             allowed_countries: vec!["CN".into()],
             deny_cross_border: true,
+            rules: Vec::new(),
         };
         let controls = parse(Some(&sent), Owner::Card).unwrap();
         assert_eq!(controls.len(), 6);
@@ -198,7 +218,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let limit = |window: i32, amount_minor_max, count_max| proto::Controls {
-            limits: vec![proto::Limit { window, amount_minor_max, count_max }],
+            limits: vec![proto::Limit { window, amount_minor_max, count_max, rolling_seconds: 0 }],
             ..proto::Controls::default()
         };
         for (wrong, field) in [

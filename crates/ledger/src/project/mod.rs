@@ -3,12 +3,15 @@
 
 pub(crate) mod controls;
 mod events;
+pub(crate) mod exchange;
 mod model;
 mod projector;
 pub(crate) mod public;
 mod records;
+pub(crate) mod rules;
 mod source;
 mod step;
+pub(crate) mod terms;
 mod wants;
 
 pub(crate) use events::{Event, EventChunk, EventRow};

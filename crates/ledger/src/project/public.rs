@@ -1,8 +1,9 @@
 //! Rows of the projections as the contract's messages.
 
 use bursar_ledger_engine::{
-    Account, AccountCode, BalanceLimit, Card, CardStatus, Cause, Channel, CloseReason, ElementKind,
-    FreezeHolder, FreezeScope, Hold, HoldSums, NormalSide, PaymentStatus, Role, TransferCode, Verdict,
+    Account, AccountCode, BalanceLimit, Card, CardStatus, Cause, Channel, CloseReason, ElementKind, Exchange,
+    ExchangeRate, FreezeHolder, FreezeScope, Hold, HoldSums, NormalSide, Payment, PaymentStatus, Role,
+    TransferCode, Verdict,
 };
 use bursar_proto::common::v1::Money;
 use bursar_proto::ledger::v1 as proto;
@@ -13,6 +14,7 @@ use bursar_types::{Asset, TypedId as _};
 use super::controls;
 use super::events::top_up_id;
 use super::records::{CardRecord, CardStep, HoldRecord, PaymentRecord, ProductRecord, TopUpRecord};
+use super::terms;
 use crate::history::TransferRecord;
 use crate::index::{EntryRecord, Place};
 use crate::{day, disclosure};
@@ -31,7 +33,7 @@ pub(crate) fn clamped(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }
 
-fn money(minor_units: i64, asset: Asset) -> Money {
+pub(crate) fn money(minor_units: i64, asset: Asset) -> Money {
     Money { minor_units, asset: asset.code().to_owned() }
 }
 
@@ -202,11 +204,33 @@ pub(crate) fn card(record: &CardRecord, position: i64) -> proto::Card {
         expiry_month: card.expiry.map_or(0, |expiry| i32::from(expiry.month())),
         expiry_year: card.expiry.map_or(0, |expiry| i32::from(expiry.year())),
         controls: Some(controls::message(&record.controls)),
+        close_reason: match state {
+            CardStatus::Closed(reason) => close_reason(reason).into(),
+            _ => proto::CardCloseReason::Unspecified.into(),
+        },
+        single_use: card.single_use,
+        merchant_lock: card.merchant_lock.as_ref().map(ToString::to_string).unwrap_or_default(),
+        replaces_card_id: text(card.replaces),
+        replaced_by_card_id: text(card.replaced_by),
         transitions: steps.into_iter().map(transition).collect(),
     }
 }
 
-fn channel(channel: Channel) -> proto::Channel {
+fn close_reason(reason: CloseReason) -> proto::CardCloseReason {
+    match reason {
+        CloseReason::Lost => proto::CardCloseReason::Lost,
+        CloseReason::Stolen => proto::CardCloseReason::Stolen,
+        CloseReason::Compromised => proto::CardCloseReason::Compromised,
+        CloseReason::Replaced => proto::CardCloseReason::Replaced,
+        CloseReason::Expired => proto::CardCloseReason::Expired,
+        CloseReason::CustomerRequest => proto::CardCloseReason::CustomerRequest,
+        CloseReason::IssuerRequest => proto::CardCloseReason::IssuerRequest,
+        CloseReason::IssueFailed => proto::CardCloseReason::IssueFailed,
+        CloseReason::SingleUse => proto::CardCloseReason::SingleUse,
+    }
+}
+
+pub(crate) fn channel(channel: Channel) -> proto::Channel {
     match channel {
         Channel::Pos => proto::Channel::Pos,
         Channel::Atm => proto::Channel::Atm,
@@ -285,12 +309,55 @@ pub(crate) fn payment(record: &PaymentRecord, reader: Reader) -> proto::Payment 
         create_time: Some(timestamp_message(payment.created_at)),
         position: record.opened,
         elements: elements.map(|(element, position)| self::element(element, *position, asset)).collect(),
+        sums: Some(sums(&payment.sums)),
+        exchange: payment.exchange.as_deref().map(|it| exchange(payment, it)),
     }
 }
 
 /// A payment as events tell it: without inner reasons.
 pub(crate) fn told_payment(record: &PaymentRecord) -> proto::Payment {
     payment(record, Reader::Customer)
+}
+
+/// A rate of exchange.
+pub(crate) fn rate(rate: &ExchangeRate) -> proto::ExchangeRate {
+    proto::ExchangeRate {
+        from: rate.from.code().to_owned(),
+        to: rate.to.code().to_owned(),
+        mantissa: rate.mantissa,
+        scale: rate.scale.into(),
+        source: rate.source.to_string(),
+        time: Some(timestamp_message(rate.at)),
+    }
+}
+
+fn exchange(payment: &Payment, exchange: &Exchange) -> proto::PaymentExchange {
+    let fee = payment.decision.as_ref().map_or(0, |decision| decision.fee);
+    let billed = payment.decision.as_ref().map_or(payment.requested, |decision| decision.approved);
+    proto::PaymentExchange {
+        merchant: Some(money(exchange.merchant.minor_units, exchange.merchant.asset)),
+        settlement: Some(money(billed, payment.asset)),
+        cardholder: Some(money(billed.saturating_add(fee), payment.asset)),
+        hold: Some(money(payment.sums.outstanding(), payment.asset)),
+        rate: Some(rate(&exchange.rate)),
+        merchant_cleared_minor: exchange.cleared,
+        merchant_refunded_minor: exchange.refunded,
+    }
+}
+
+fn sums(sums: &bursar_ledger_engine::Sums) -> proto::PaymentSums {
+    proto::PaymentSums {
+        authorized: sums.authorized,
+        incremented: sums.incremented,
+        reversed: sums.reversed,
+        cleared: sums.cleared,
+        shortfall: sums.shortfall,
+        released: sums.released,
+        expired: sums.expired,
+        refunded: sums.refunded,
+        fees: sums.fees,
+        outstanding: sums.outstanding(),
+    }
 }
 
 fn element(element: &bursar_ledger_engine::Element, position: i64, asset: Asset) -> proto::PaymentElement {
@@ -426,5 +493,8 @@ pub(crate) fn product(record: &ProductRecord) -> proto::CardProduct {
         validity_months: version.spec.validity_months.into(),
         controls: Some(controls::message(&version.spec.controls)),
         state: state.into(),
+        version: i32::try_from(version.version).unwrap_or(i32::MAX),
+        terms: Some(terms::message(&version.spec)),
+        effective: version.effective,
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
+use bursar_ledger_engine::{Mcc, Payment, PaymentStatus};
 use bursar_service::db::{Cell, Db, Row, Tx};
+use bursar_types::Timestamp;
 use bursar_types::id::{CardId, CustomerId, PaymentId, ProgramId, TransferId};
 
 use super::projection::among;
@@ -110,7 +112,38 @@ pub(crate) struct PaymentFilter {
     pub(crate) customer: Option<CustomerId>,
     /// Only this card's.
     pub(crate) card: Option<CardId>,
+    /// Only those of them that this finds.
+    pub(crate) search: PaymentSearch,
 }
+
+/// What is looked for among payments. Their rows are read one after the other: no index serves it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PaymentSearch {
+    /// Decided then or later.
+    pub(crate) from: Option<Timestamp>,
+    /// Decided before then.
+    pub(crate) until: Option<Timestamp>,
+    /// In the merchant's name or id, in lower case; empty: any.
+    pub(crate) merchant: String,
+    /// The merchant's category.
+    pub(crate) mcc: Option<Mcc>,
+    /// The states it may show.
+    pub(crate) state: Option<&'static [PaymentStatus]>,
+}
+
+impl PaymentSearch {
+    fn finds(&self, payment: &Payment) -> bool {
+        let merchant = &payment.merchant;
+        let named = |text: &str| text.to_lowercase().contains(&self.merchant);
+        self.until.is_none_or(|until| payment.created_at < until)
+            && self.mcc.is_none_or(|mcc| mcc == merchant.mcc)
+            && (self.merchant.is_empty() || named(merchant.name.as_str()) || named(merchant.id.as_str()))
+            && self.state.is_none_or(|states| states.contains(&payment.status()))
+    }
+}
+
+/// Rows read at once while payments are looked through.
+const LOOKED_THROUGH: i64 = 500;
 
 /// A page of payments, newest first, before position `before`.
 pub(crate) async fn payments(
@@ -138,19 +171,40 @@ pub(crate) async fn payments(
              ORDER BY opened_position DESC LIMIT $3"
         }
     };
-    db.read(|tx| {
-        Box::pin(async move {
-            let mut query = tx.query(sql).bind_id(shard).bind(before).bind(limit);
-            if let Some(customer) = filter.customer {
-                query = query.bind_id(customer);
+    let page = if filter.search == PaymentSearch::default() { limit } else { LOOKED_THROUGH };
+    let (mut found, mut before) = (Vec::new(), before);
+    loop {
+        let read = db.read(|tx| {
+            Box::pin(async move {
+                let mut query = tx.query(sql).bind_id(shard).bind(before).bind(page);
+                if let Some(customer) = filter.customer {
+                    query = query.bind_id(customer);
+                }
+                if let Some(card) = filter.card {
+                    query = query.bind_id(card);
+                }
+                query.fetch_all().await?.iter().map(body).collect::<Result<Vec<PaymentRecord>, LedgerError>>()
+            })
+        });
+        let rows = read.await?;
+        let more = i64::try_from(rows.len()).ok() == Some(page);
+        for row in rows {
+            before = row.opened;
+            // Time does not go back in the journal: nothing older is young enough.
+            if filter.search.from.is_some_and(|from| row.payment.created_at < from) {
+                return Ok(found);
             }
-            if let Some(card) = filter.card {
-                query = query.bind_id(card);
+            if filter.search.finds(&row.payment) {
+                found.push(row);
             }
-            query.fetch_all().await?.iter().map(body).collect()
-        })
-    })
-    .await
+            if i64::try_from(found.len()).ok() == Some(limit) {
+                return Ok(found);
+            }
+        }
+        if !more {
+            return Ok(found);
+        }
+    }
 }
 
 /// Which transfers reversed some of `originals`.

@@ -65,6 +65,7 @@ on_both_databases! {
             request_id,
             account_id: holder.account.account_id.clone(),
             card_product_id: holder.product.clone(),
+            ..Default::default()
         };
         let other = node.issue(customer(), wish(uuid())).await.unwrap_err();
         assert_eq!(reason(&other), "NOT_YOURS");
@@ -93,6 +94,7 @@ on_both_databases! {
             request_id: uuid(),
             account_id: holder.account.account_id.clone(),
             card_product_id: holder.product.clone(),
+            ..Default::default()
         };
         let mut asked = Box::pin(node.issue(holder.customer, wish));
         let early = Deadline::after(Duration::from_millis(300)).bound(&mut asked).await;
@@ -111,7 +113,7 @@ on_both_databases! {
         let account = node.account(owner).await;
         node.peers.facts().vault_away = true;
         let wish = proto::IssueCardRequest {
-            request_id: uuid(), account_id: account.account_id, card_product_id: product
+            request_id: uuid(), account_id: account.account_id, card_product_id: product, ..Default::default()
         };
         // The call gives up at its deadline; the wish is journaled.
         let asked = node.issue(owner, wish.clone());
@@ -144,7 +146,7 @@ on_both_databases! {
         let account = node.account(owner).await;
         node.peers.facts().never = Some("BIN_RANGE_EXHAUSTED".into());
         let wish = proto::IssueCardRequest {
-            request_id: uuid(), account_id: account.account_id, card_product_id: product
+            request_id: uuid(), account_id: account.account_id, card_product_id: product, ..Default::default()
         };
         let failed = node.issue(owner, wish).await.unwrap_err();
         assert_eq!(reason(&failed), "WRONG_STATE");

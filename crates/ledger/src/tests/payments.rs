@@ -51,7 +51,8 @@ on_both_databases! {
         let cleared = answer.payment.clone().unwrap();
         assert_eq!(cleared.state(), proto::PaymentState::PartiallyCleared);
         let reverse = proto::ReversePaymentRequest {
-            request_id: uuid(), payment_id: paid.payment_id.clone(), amount: None
+            request_id: uuid(), payment_id: paid.payment_id.clone(), amount: None,
+            network: None,
         };
         let answer_after = node.api.reverse_payment(by(Identity::Gateway, reverse)).await.unwrap().into_inner();
         assert_eq!(answer_after.payment.unwrap().state(), proto::PaymentState::Cleared);
@@ -60,7 +61,7 @@ on_both_databases! {
         assert_eq!(again, answer);
         assert_eq!(node.balance(&holder.account.account_id).await.available, 80_000);
 
-        let get = proto::GetPaymentRequest { payment_id: paid.payment_id };
+        let get = proto::GetPaymentRequest { payment_id: paid.payment_id, ..Default::default() };
         let stranger = node.api.get_payment(by_customer(customer(), get.clone())).await.unwrap_err();
         assert_eq!(reason(&stranger), "NOT_YOURS");
         let seen = node.api.get_payment(by_customer(holder.customer, get)).await.unwrap().into_inner();

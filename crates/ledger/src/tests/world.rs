@@ -235,7 +235,7 @@ impl World {
             jti: uuid(),
             card_id: wish.card.clone(),
             amount_minor: wish.amount,
-            asset: "CNY".into(),
+            asset: wish.asset.into(),
             merchant_id: "M-1".into(),
             expiry: ProofResult::Match,
             cvv2: if wish.in_app { ProofResult::Absent } else { wish.verified },
@@ -254,7 +254,10 @@ impl World {
         proto::AuthorizeRequest {
             request_id: uuid(),
             proof: self.proof(wish),
-            amount: yuan(wish.amount),
+            amount: Some(bursar_proto::common::v1::Money {
+                minor_units: wish.amount,
+                asset: wish.asset.into(),
+            }),
             merchant: Some(proto::Merchant {
                 merchant_id: "M-1".into(),
                 name: "Tea House".into(),
@@ -264,7 +267,7 @@ impl World {
             channel: if wish.in_app { proto::Channel::InApp } else { proto::Channel::Ecommerce }.into(),
             partial_allowed: false,
             capture_now: wish.in_app,
-            network: None,
+            ..proto::AuthorizeRequest::default()
         }
     }
 }
@@ -275,12 +278,13 @@ pub(super) struct Wish {
     pub(super) card: String,
     pub(super) amount: i64,
     pub(super) in_app: bool,
+    pub(super) asset: &'static str,
     pub(super) verified: ProofResult,
 }
 
 impl Wish {
     pub(super) fn online(card: &str, amount: i64) -> Self {
-        Self { card: card.into(), amount, in_app: false, verified: ProofResult::Match }
+        Self { card: card.into(), amount, in_app: false, asset: "CNY", verified: ProofResult::Match }
     }
 
     pub(super) fn in_app(card: &str, amount: i64) -> Self {
@@ -344,10 +348,11 @@ impl Node {
                 limits: vec![proto::Limit {
                     window: proto::LimitWindow::Payment.into(),
                     amount_minor_max: 50_000,
-                    count_max: 0,
+                    ..proto::Limit::default()
                 }],
                 ..proto::Controls::default()
             }),
+            terms: None,
         };
         let answer = self.api.create_card_product(by(Identity::Operator, message)).await.unwrap();
         answer.into_inner().card_product.unwrap().card_product_id
@@ -376,6 +381,7 @@ impl Node {
             request_id: uuid(),
             account_id: account.account_id.clone(),
             card_product_id: product.clone(),
+            ..Default::default()
         };
         let card = self.issue(customer, message).await.unwrap().card_id;
         let activate = proto::ActivateCardRequest { request_id: uuid(), card_id: card.clone() };

@@ -213,6 +213,7 @@ on_both_databases! {
             url,
             event_types: vec!["ledger.payment.*".into()],
             merchant_id: "SHOP-1".into(),
+            ..Default::default()
         };
         let secret = webhooks.create_webhook_endpoint(endpoint).await.unwrap().into_inner().secret;
 
@@ -225,6 +226,7 @@ on_both_databases! {
             customer_id: customer.to_string(),
             phone: PHONE.into(),
             locale: "zh-CN".into(),
+            ..Default::default()
         };
         messages.put_recipient(recipient).await.unwrap();
         let first = read(&place, &running, "", "ledger.payment.approved").await;

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bursar_proto::common::v1::Money;
+use bursar_proto::vault::v1::audit_service_client::AuditServiceClient;
 use bursar_proto::vault::v1::card_vault_service_client::CardVaultServiceClient;
 use bursar_proto::vault::v1::cardholder_service_client::CardholderServiceClient;
+use bursar_proto::vault::v1::key_service_client::KeyServiceClient;
+use bursar_proto::vault::v1::seal_service_client::SealServiceClient;
 use bursar_proto::vault::v1::verification_service_client::VerificationServiceClient;
 use bursar_proto::vault::v1::*;
 use bursar_service::cert::Authority;
@@ -23,6 +26,7 @@ use bursar_types::{
     CARD_PROOF_AUDIENCE, CardProofClaims, Clock as _, IdSource, ManualClock, OsEntropy, Reason, SystemClock,
     TypedId as _,
 };
+use futures::StreamExt as _;
 use hpke::aead::AesGcm256;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
@@ -88,10 +92,29 @@ impl Place {
 
     /// A vault that serves, on what the database holds.
     pub(crate) async fn resume(&self) -> Vault<'_> {
-        let running = self.try_start(&[]).await.unwrap();
+        self.resume_with(&[]).await
+    }
+
+    /// The same, configured otherwise.
+    pub(crate) async fn resume_with(&self, more: &[&str]) -> Vault<'_> {
+        let running = self.try_start(more).await.unwrap();
         let files = self.authority.signing(Identity::Identity).unwrap();
         let identity = TokenSigner::load(&files.cert, &files.key).unwrap();
         Vault { place: self, running, identity }
+    }
+
+    /// Callers of a vault that is a process of its own.
+    pub(crate) fn beside(&self, url: &str) -> Beside {
+        let files = self.authority.signing(Identity::Identity).unwrap();
+        let identity = TokenSigner::load(&files.cert, &files.key).unwrap();
+        let backend = self.authority.leaf(Identity::Backend).unwrap();
+        let channel = operator_channel(url, Identity::Vault, &backend).unwrap();
+        Beside { holder: CardholderServiceClient::new(channel), identity }
+    }
+
+    /// Makes the tickets there are older than the time within which they are counted.
+    pub(crate) async fn age_tickets(&self) {
+        self.tamper("UPDATE reveal_ticket SET created_at = created_at - 700000000").await;
     }
 
     /// The database behind the vault's back.
@@ -189,6 +212,48 @@ pub(crate) struct Vault<'a> {
     identity: TokenSigner,
 }
 
+/// Cardholders of a vault that is a process of its own.
+pub(crate) struct Beside {
+    holder: CardholderServiceClient<PeerChannel>,
+    identity: TokenSigner,
+}
+
+impl Beside {
+    /// The card's details, as its holder sees them.
+    pub(crate) async fn reveal(&self, card: &Card) -> Result<RevealedCard, Status> {
+        let (phone, mut holder) = (Phone::new(), self.holder.clone());
+        let request =
+            token_of(&self.identity, card.customer, Some(Duration::ZERO), ticket_request(card, &phone));
+        let ticket = holder.create_reveal_ticket(request).await?.into_inner();
+        let request = RedeemRevealTicketRequest {
+            ticket_id: ticket.ticket_id.clone(),
+            ticket_secret: ticket.ticket_secret.clone(),
+        };
+        let request = token_of(&self.identity, card.customer, None, request);
+        let sealed = holder.redeem_reveal_ticket(request).await?.into_inner();
+        Ok(phone.open(&ticket.ticket_id, &sealed).unwrap())
+    }
+}
+
+/// `message` with a token of `customer`, whose second factor is `age` old.
+fn token_of<T>(
+    identity: &TokenSigner,
+    customer: CustomerId,
+    age: Option<Duration>,
+    message: T,
+) -> Request<T> {
+    let now = SystemClock.now();
+    let claims = CustomerClaims {
+        customer_id: customer,
+        session_id: SessionId::from_uuid(Uuid::from_u128(8)),
+        issued_at: now,
+        second_factor_at: age.map(|age| now.minus(age)),
+        device: None,
+    };
+    let token = identity.sign_customer(&claims, Duration::from_secs(600)).unwrap();
+    with_token(Request::new(message), &token).unwrap()
+}
+
 /// What a test knows of a card.
 #[derive(Clone, Debug)]
 pub(crate) struct Card {
@@ -211,22 +276,65 @@ impl Vault<'_> {
         CardholderServiceClient::new(self.channel(Identity::Backend))
     }
 
+    pub(crate) fn auditor(&self) -> AuditServiceClient<PeerChannel> {
+        AuditServiceClient::new(self.channel(Identity::Operator))
+    }
+
+    /// Every audit record, from the first.
+    pub(crate) async fn records(&self) -> Vec<AuditRecord> {
+        let mut all = Vec::new();
+        let mut request = ListAuditRecordsRequest { page_size: 1_000, ..Default::default() };
+        loop {
+            let page = self.auditor().list_audit_records(request.clone()).await.unwrap().into_inner();
+            all.extend(page.records);
+            if page.next_page_token.is_empty() {
+                return all;
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+
+    pub(crate) fn custodian(&self) -> SealServiceClient<PeerChannel> {
+        SealServiceClient::new(self.channel(Identity::Operator))
+    }
+
+    pub(crate) fn key_keeper(&self) -> KeyServiceClient<PeerChannel> {
+        KeyServiceClient::new(self.channel(Identity::Operator))
+    }
+
+    pub(crate) async fn rotate(&self, purpose: &str) -> Result<i32, Status> {
+        let request = RotateKeyRequest { request_id: request_id(), purpose: purpose.into() };
+        Ok(self.key_keeper().rotate_key(request).await?.into_inner().version)
+    }
+
+    pub(crate) async fn retire(&self, purpose: &str, version: i32) -> Result<(), Status> {
+        let request = RetireKeyRequest { request_id: request_id(), purpose: purpose.into(), version };
+        self.key_keeper().retire_key(request).await.map(drop)
+    }
+
+    /// How far the newest rewrap is.
+    pub(crate) async fn rewrap(&self) -> Rewrap {
+        self.key_keeper().get_rewrap(GetRewrapRequest {}).await.unwrap().into_inner().rewrap.unwrap()
+    }
+
+    /// Waits for the end of a rewrap.
+    pub(crate) async fn rewrapped(&self) -> Rewrap {
+        loop {
+            let rewrap = self.rewrap().await;
+            if !rewrap.running {
+                return rewrap;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(crate) fn gateway(&self) -> VerificationServiceClient<PeerChannel> {
         VerificationServiceClient::new(self.channel(Identity::Gateway))
     }
 
     /// `message` with a token of `customer`, whose second factor is `age` old.
     pub(crate) fn signed<T>(&self, customer: CustomerId, age: Option<Duration>, message: T) -> Request<T> {
-        let now = SystemClock.now();
-        let claims = CustomerClaims {
-            customer_id: customer,
-            session_id: SessionId::from_uuid(Uuid::from_u128(8)),
-            issued_at: now,
-            second_factor_at: age.map(|age| now.minus(age)),
-            device: None,
-        };
-        let token = self.identity.sign_customer(&claims, Duration::from_secs(600)).unwrap();
-        with_token(Request::new(message), &token).unwrap()
+        token_of(&self.identity, customer, age, message)
     }
 
     pub(crate) async fn range(&self, name: &str, bin: &str, pan_length: i32) -> Result<BinRange, Status> {
@@ -249,6 +357,20 @@ impl Vault<'_> {
         let request = issue_request(range, ids().next(), customer);
         let summary = self.cards(Identity::Ledger).issue_card(request).await?.into_inner().card.unwrap();
         Ok(Card { id: summary.card_id, customer, masked: summary.masked_pan })
+    }
+
+    /// Many cards over one connection, some at once.
+    pub(crate) async fn issue_many(&self, count: usize, range: &str) -> Vec<Card> {
+        let client = self.cards(Identity::Ledger);
+        let issued = futures::stream::iter(0..count).map(|_| {
+            let (mut client, customer): (_, CustomerId) = (client.clone(), ids().next());
+            let request = issue_request(range, ids().next(), customer);
+            async move {
+                let summary = client.issue_card(request).await.unwrap().into_inner().card.unwrap();
+                Card { id: summary.card_id, customer, masked: summary.masked_pan }
+            }
+        });
+        issued.buffer_unordered(64).collect().await
     }
 
     pub(crate) async fn set_password(&self, card: &Card, password: &str) -> Result<(), Status> {

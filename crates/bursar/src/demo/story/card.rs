@@ -53,6 +53,7 @@ pub(super) async fn issue(
         request_id: request_id(),
         account_id: account.account_id.clone(),
         card_product_id: product.to_owned(),
+        ..IssueCardRequest::default()
     };
     let card = ask!(callers.cards, issue_card, request, &customer.token)?.card.unwrap_or_default();
     if card.state() != CardState::PendingActivation {

@@ -45,8 +45,13 @@ pub(super) async fn product(report: &mut Report, callers: &Callers) -> Result<St
         Some(product) => product,
         None => {
             let limits = vec![
-                Limit { window: LimitWindow::Payment.into(), amount_minor_max: 500_000, count_max: 0 },
-                Limit { window: LimitWindow::Day.into(), amount_minor_max: 2_000_000, count_max: 50 },
+                Limit { window: LimitWindow::Payment.into(), amount_minor_max: 500_000, ..Limit::default() },
+                Limit {
+                    window: LimitWindow::Day.into(),
+                    amount_minor_max: 2_000_000,
+                    count_max: 50,
+                    ..Limit::default()
+                },
             ];
             let controls = Controls { limits, denied_mccs: vec!["7995".into()], ..Default::default() };
             let request = CreateCardProductRequest {
@@ -56,6 +61,7 @@ pub(super) async fn product(report: &mut Report, callers: &Callers) -> Result<St
                 asset: ASSET.into(),
                 validity_months: 36,
                 controls: Some(controls),
+                ..CreateCardProductRequest::default()
             };
             ask!(callers.program, create_card_product, request)?.card_product.unwrap_or_default()
         }
@@ -110,6 +116,7 @@ pub(super) async fn webhook(report: &mut Report, callers: &Callers, shop: &Shop)
         url: shop.url.clone(),
         event_types: vec!["ledger.payment.*".into()],
         merchant_id: shop_as_merchant().merchant_id,
+        ..CreateWebhookEndpointRequest::default()
     };
     let answer = ask!(callers.webhooks, create_webhook_endpoint, request)?;
     shop.trust(&answer.secret).await?;

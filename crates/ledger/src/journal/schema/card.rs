@@ -1,7 +1,7 @@
 //! Cards.
 
 use bursar_ledger_engine::{
-    Card, CardExpiry, CardFreeze, CardStage, CardStatus, CardTransition, CloseReason, RequestCard,
+    Card, CardExpiry, CardFreeze, CardStage, CardStatus, CardTransition, CloseReason, Replaces, RequestCard,
 };
 
 use crate::wire::{Fields, Raw, Wire, WireError, message, numbers, oneof, put_nested};
@@ -22,10 +22,13 @@ message! {
     CardFreeze { 1 holder, 2 reason, 3 at }
     Card {
         1 id, 2 product, 3 product_version, 4 account, 5 customer, 6 stage, 7 freezes, 8 masked_pan, 9 expiry,
-        10 single_use, 11 merchant_lock, 12 requested_at, 13 transitions,
+        10 single_use, 11 merchant_lock, 12 requested_at, 13 transitions, 14 root, 15 replaces, 16 replaced_by,
     }
     CardTransition { 1 card, 2 sequence, 3 from, 4 to, 5 freeze, 6 reason, 7 channel, 8 actor, 9 at, 10 request_id }
-    RequestCard { 1 card, 2 product, 3 account, 4 customer, 5 kyc_level, 6 single_use, 7 merchant_lock, 8 channel }
+    Replaces { 1 card, 2 reason }
+    RequestCard {
+        1 card, 2 product, 3 account, 4 customer, 5 kyc_level, 6 single_use, 7 merchant_lock, 8 channel, 9 replaces,
+    }
 }
 
 impl Wire for CardExpiry {

@@ -1,9 +1,9 @@
 //! Controls, their counters, and products.
 
 use bursar_ledger_engine::{
-    Channel, ChannelNeeds, Control, ControlScope, CountedPer, Counter, CounterKey, CounterOwner, FeeEvent,
-    FeeItem, HoldPolicy, HoldRule, Match, Mcc, MccRange, Measure, Needs, ProductSpec, ProductState,
-    ProductVersion, Rule, Slot, Tolerance, Window,
+    Channel, ChannelNeeds, Control, ControlScope, ControlSet, CountedPer, Counter, CounterKey, CounterOwner,
+    FeeEvent, FeeItem, FeeTier, HoldPolicy, HoldRule, Hours, Match, Mcc, MccRange, Measure, Needs,
+    ProductSpec, ProductState, ProductVersion, Rule, Slot, Tolerance, Window,
 };
 
 use crate::wire::{Raw, Wire, WireError, message, numbers, oneof};
@@ -13,7 +13,7 @@ numbers! {
     CountedPer { 1 Card, 2 Account, 3 Product, 4 Program }
     ProductState { 1 Draft, 2 Active, 3 Retired }
     Needs { 1 Nothing, 2 Cvv, 3 Password, 4 CvvOrPassword, 5 Pin }
-    FeeEvent { 1 Purchase, 2 CrossBorder, 3 Cash }
+    FeeEvent { 1 Purchase, 2 CrossBorder, 3 Cash, 4 NonDirect, 5 Exchange }
 }
 
 oneof! {
@@ -26,8 +26,10 @@ oneof! {
 
 message! {
     MccRange { 1 first, 2 last }
-    Match { 1 channels, 2 mccs, 3 countries, 4 merchants, 5 cross_border }
-    Control { 1 id, 2 when, 3 rule, 4 customer_can_change }
+    Hours { 1 days, 2 from, 3 until }
+    Match { 1 channels, 2 mccs, 3 countries, 4 merchants, 5 cross_border, 6 entry_modes, 7 hours }
+    Control { 1 id, 2 when, 3 rule, 4 customer_can_change, 5 unless, 6 except, 7 zone }
+    ControlSet { 1 scope, 2 controls, 3 set_by }
     CounterKey { 1 owner, 2 scope, 3 control }
     Slot { 1 number, 2 amount, 3 count }
     Counter { 1 key, 2 window, 3 slots }
@@ -35,7 +37,8 @@ message! {
     HoldRule { 1 mccs, 2 card_present, 3 at_most_major_units, 4 days }
     HoldPolicy { 1 rules, 2 default_days }
     Tolerance { 1 mccs, 2 basis_points, 3 flat }
-    FeeItem { 1 id, 2 event, 3 flat, 4 basis_points, 5 min, 6 max }
+    FeeTier { 1 up_to, 2 flat, 3 basis_points }
+    FeeItem { 1 id, 2 event, 3 flat, 4 basis_points, 5 min, 6 max, 7 tiers, 8 free_per_month }
     ProductSpec {
         1 name, 2 bin_range, 3 asset, 4 validity_months, 5 min_kyc_level, 6 needs, 7 controls, 8 hold_policy,
         9 tolerances, 10 fees,

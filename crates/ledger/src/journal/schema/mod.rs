@@ -6,5 +6,6 @@ mod command;
 mod controls;
 mod outcome;
 mod payment;
+mod record;
 mod snapshot;
 mod transfer;

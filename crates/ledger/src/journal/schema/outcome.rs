@@ -10,7 +10,7 @@ message! {
     BalanceAfter { 1 account, 2 balances, 3 normal }
     Transferred { 1 transfer, 2 amount, 3 outstanding, 4 debit, 5 credit, 6 hold }
     Booked { 1 transfer, 2 account, 3 matched, 4 after }
-    Decided { 1 payment, 2 decision, 3 approval_code, 4 sums, 5 account }
+    Decided { 1 payment, 2 decision, 3 approval_code, 4 sums, 5 account, 6 facts }
     PaymentStep { 1 payment, 2 amount, 3 status, 4 sums, 5 account }
     Refusal { 1 reason, 2 subject }
 }
