@@ -177,7 +177,7 @@ fn a_bad_file_leaves_the_last_good_list_in_force_and_is_told_once() {
     for bad in ["", HEAD, half, cut_at_a_row, giant.as_str(), "nonsense"] {
         write(&folder, "own.csv", bad);
         let problems = screener.reload();
-        assert_eq!(problems.len(), 1, "{:.40}", bad);
+        assert_eq!(problems.len(), 1, "{bad:.40}");
         let again = screener.reload();
         assert!(again.is_empty(), "{again:?}");
         assert_eq!(screener.lists_hash(), hash);
