@@ -34,6 +34,10 @@ pub struct Searcher<'a> {
     /// Asked words that a row meets by words written in one, a bit each; and the search it was seen in.
     rows: Vec<(u32, u16)>,
     search: u32,
+    /// Rows of one word, of any word so far, and of two words or more: a bit each.
+    word: Vec<u64>,
+    once: Vec<u64>,
+    twice: Vec<u64>,
     candidates: Vec<u32>,
     promising: Vec<(u32, u32)>,
     best: Vec<Best>,
@@ -68,6 +72,9 @@ impl<'a> Searcher<'a> {
             cast: Vec::new(),
             rows: vec![(0, 0); index.rows.len()],
             search: 0,
+            word: vec![0; index.rows.len().div_ceil(64)],
+            once: vec![0; index.rows.len().div_ceil(64)],
+            twice: vec![0; index.rows.len().div_ceil(64)],
             candidates: Vec::new(),
             promising: Vec::new(),
             best: Vec::new(),
@@ -120,7 +127,12 @@ impl<'a> Searcher<'a> {
             rest -= asked[from].weight;
             from += 1;
         }
-        self.collect(&asked[..from], &asked[from..]);
+        let heaviest = asked.iter().map(|word| word.weight).max().unwrap_or(0);
+        if from > 1 && best_possible(free + heaviest, total) < least {
+            self.collect_pairs(&asked);
+        } else {
+            self.collect(&asked[..from], &asked[from..]);
+        }
         self.promise(form, free, total, least, policy);
         let promising = std::mem::take(&mut self.promising);
         for (_, row) in &promising {
@@ -250,12 +262,7 @@ impl<'a> Searcher<'a> {
 
     /// Collects the rows that one of the words stands in.
     fn collect(&mut self, words: &[Asked], others: &[Asked]) {
-        self.search = self.search.wrapping_add(1);
-        if self.search == 0 {
-            self.rows.fill((0, 0));
-            self.search = 1;
-        }
-        self.candidates.clear();
+        self.next_search();
         let index = self.index;
         for word in words {
             for id in &word.meets {
@@ -287,6 +294,50 @@ impl<'a> Searcher<'a> {
         }
     }
 
+    /// Collects the rows that two of the words stand in: one alone is not enough, and common words stand in many.
+    fn collect_pairs(&mut self, words: &[Asked]) {
+        self.next_search();
+        self.once.fill(0);
+        self.twice.fill(0);
+        let index = self.index;
+        for word in words {
+            self.word.fill(0);
+            for id in &word.meets {
+                for row in index.postings(*id) {
+                    self.word[*row as usize / 64] |= 1 << (row % 64);
+                }
+            }
+            for row in &word.joined {
+                self.word[*row as usize / 64] |= 1 << (row % 64);
+                let seen = &mut self.rows[*row as usize];
+                if seen.0 != self.search {
+                    *seen = (self.search, 0);
+                }
+                seen.1 |= 1 << word.at;
+            }
+            for ((word, once), twice) in self.word.iter().zip(&mut self.once).zip(&mut self.twice) {
+                *twice |= *once & *word;
+                *once |= *word;
+            }
+        }
+        for (at, bits) in (0_u32..).zip(&self.twice) {
+            let mut bits = *bits;
+            while bits != 0 {
+                self.candidates.push(at * 64 + bits.trailing_zeros());
+                bits &= bits - 1;
+            }
+        }
+    }
+
+    fn next_search(&mut self) {
+        self.search = self.search.wrapping_add(1);
+        if self.search == 0 {
+            self.rows.fill((0, 0));
+            self.search = 1;
+        }
+        self.candidates.clear();
+    }
+
     /// Keeps the rows that can reach the threshold with the words they share, best first.
     fn promise(&mut self, form: &Form, free: u32, total: u32, least: u32, policy: &Policy) {
         self.promising.clear();
@@ -297,7 +348,8 @@ impl<'a> Searcher<'a> {
         }
         for row in &self.candidates {
             let of: &Row = &index.rows[*row as usize];
-            let mut meets = self.rows[*row as usize].1;
+            let (search, by_joining) = self.rows[*row as usize];
+            let mut meets = if search == self.search { by_joining } else { 0 };
             let mut worst = 0;
             for token in index.row_tokens(of) {
                 let role = self.roles[*token as usize];
