@@ -26,6 +26,7 @@ pub mod telemetry;
 pub mod tls;
 pub mod token;
 
+mod sandbox;
 mod server;
 
 /// Every process of the platform is made of this crate, so all of them allocate with it.
