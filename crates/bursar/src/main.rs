@@ -3,11 +3,14 @@
 
 mod bench;
 mod cli;
+mod clock;
 mod demo;
 mod doctor;
 mod exit;
 mod ledger;
+mod outside;
 mod platform;
+mod scenario;
 mod serve;
 mod store;
 mod up;
@@ -52,6 +55,8 @@ fn main() -> ExitCode {
             Command::Ledger(cli::Ledger::Checkpoint(arguments)) => ledger::checkpoint(arguments).await,
             Command::Ledger(cli::Ledger::Check(arguments)) => ledger::check(arguments).await,
             Command::Bench(arguments) => bench::run(arguments).await,
+            Command::Clock(arguments) => clock::run(arguments).await,
+            Command::Scenario(arguments) => scenario::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Serve(_) => Ok(()),
         }

@@ -7,5 +7,6 @@ mod faults;
 mod journeys;
 mod receipts;
 mod refusals;
+mod scenarios;
 mod secrets;
 mod story;

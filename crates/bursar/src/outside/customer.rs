@@ -1,53 +1,55 @@
-//! The customer: signs up, logs in, applies, and reads what the platform tells.
+//! The customer: signs up, logs in, applies, shows a second factor, and looks at a card.
 
 use std::time::Duration;
 
+use bursar_proto::common::v1::Money;
+use bursar_proto::gateway::v1::PayRequest;
 use bursar_proto::identity::v1::upload_document_request::Part;
 use bursar_proto::identity::v1::{
     ApplicantDetails, CaseState, CompleteStepUpRequest, ConfirmSignUpRequest, CreateApplicationRequest,
     DocumentKind, Locale, LogInRequest, SignUpRequest, StartStepUpRequest, SubmitApplicationRequest,
     UploadDocumentRequest, UploadDocumentStart,
 };
-use bursar_proto::notifications::v1::{ListInboxRequest, ReadMailboxRequest};
+use bursar_proto::ledger::v1::{Merchant, Payment};
+use bursar_proto::notifications::v1::ReadMailboxRequest;
+use bursar_proto::vault::v1::{
+    CreateRevealTicketRequest, RedeemRevealTicketRequest, RevealedCard, SetCardPasswordRequest,
+};
 use bursar_types::{Entropy, OsEntropy};
 use data_encoding::BASE64URL_NOPAD;
 use ring::digest::{SHA256, digest};
 
-use crate::demo::callers::{Callers, ask, dressed, explain, patiently, request_id, until};
-use crate::demo::image;
-use crate::demo::person::Person;
-use crate::demo::report::Report;
+use super::callers::{Callers, ask, dressed, explain, patiently, request_id, until};
+use super::device::Device;
+use super::image;
+use super::person::{Person, random};
 
 /// Longest wait for a text message.
 const SMS_WAIT: Duration = Duration::from_secs(20);
-/// Longest wait for the inbox to tell of everything that happened.
-const INBOX_WAIT: Duration = Duration::from_secs(60);
+/// Tries at seeing the card's details: a ticket whose answer got lost is spent, so the next try makes a new one.
+const REVEAL_TRIES: u32 = 5;
 /// Bytes of one upload chunk.
 const CHUNK: usize = 64 * 1024;
 
-/// Event types of which the customer must have been told at the end.
-const TOLD_OF: [&str; 8] = [
-    "identity.kyc.approved",
-    "ledger.top_up.settled",
-    "ledger.card.issued",
-    "vault.card_password.set",
-    "ledger.payment.approved",
-    "ledger.payment.declined",
-    "ledger.card.frozen",
-    "ledger.card.unfrozen",
-];
-
 /// A customer with a session.
-pub(in crate::demo) struct Customer {
-    pub(super) id: String,
-    pub(super) person: Person,
+pub(crate) struct Customer {
+    pub(crate) id: String,
+    pub(crate) person: Person,
     /// Access token of the session.
-    pub(super) token: String,
-    pub(super) password: String,
+    pub(crate) token: String,
+    pub(crate) password: String,
     /// Every one-time code so far.
-    pub(super) codes: Vec<String>,
+    pub(crate) codes: Vec<String>,
     /// Last message read from the mailbox, so that an old code is never taken for a new one.
     last_message: String,
+}
+
+/// Six digits that are neither a run nor a repeat.
+pub(crate) fn invent_card_password() -> String {
+    let pairs = [27, 41, 58, 63, 74, 86, 92, 35];
+    let pick = || pairs[usize::try_from(random(8)).unwrap_or(0)];
+    let (first, third) = (pick(), pick());
+    format!("{first:02}{:02}{third:02}", (first + third * 3 + 11) % 90 + 7)
 }
 
 /// A password that nobody has guessed before.
@@ -59,14 +61,7 @@ fn invent_password() -> String {
 
 impl Customer {
     /// Signs up with a phone number and a password, and proves the phone.
-    pub(super) async fn sign_up(report: &mut Report, callers: &Callers) -> Result<Self, String> {
-        report.begin("sign_up", "signing up");
-        let customer = Self::register(callers, Person::invent(), Locale::ZhCn).await?;
-        report.held(&format!("{} signed up and proved the phone with a one-time code", customer.id));
-        Ok(customer)
-    }
-
-    async fn register(callers: &Callers, person: Person, locale: Locale) -> Result<Self, String> {
+    pub(crate) async fn sign_up(callers: &Callers, person: Person, locale: Locale) -> Result<Self, String> {
         let password = invent_password();
         let mut customer = Self {
             id: String::new(),
@@ -91,9 +86,8 @@ impl Customer {
         Ok(customer)
     }
 
-    /// Opens a session with the password.
-    pub(super) async fn log_in(&mut self, report: &mut Report, callers: &Callers) -> Result<(), String> {
-        report.begin("log_in", "logging in");
+    /// Opens a session with the password; gives its id.
+    pub(crate) async fn log_in(&mut self, callers: &Callers) -> Result<String, String> {
         let request = LogInRequest {
             request_id: request_id(),
             phone: self.person.phone.clone(),
@@ -104,12 +98,11 @@ impl Customer {
             return Err("the login gave no token".into());
         }
         self.token = session.access_token;
-        report.held(&format!("session {} with phone and password", session.session_id));
-        Ok(())
+        Ok(session.session_id)
     }
 
     /// Shows a second factor, so that sensitive methods take the token.
-    pub(super) async fn step_up(&mut self, callers: &Callers) -> Result<(), String> {
+    pub(crate) async fn step_up(&mut self, callers: &Callers) -> Result<(), String> {
         let request = StartStepUpRequest { request_id: request_id() };
         let challenge = ask!(callers.auth, start_step_up, request, &self.token)?;
         let code = self.code_from_phone(callers).await?;
@@ -141,8 +134,7 @@ impl Customer {
     }
 
     /// Applies with details and document images; gives the id of the case.
-    pub(super) async fn apply(&mut self, report: &mut Report, callers: &Callers) -> Result<String, String> {
-        report.begin("kyc_apply", "applying");
+    pub(crate) async fn apply(&mut self, callers: &Callers) -> Result<String, String> {
         let details = ApplicantDetails {
             full_name: self.person.full_name.clone(),
             resident_id_number: self.person.id_number.clone(),
@@ -156,12 +148,11 @@ impl Customer {
             .unwrap_or_default()
             .case_id;
         let images: [(DocumentKind, &[u8]); 3] = [
-            (DocumentKind::ResidentIdFront, include_bytes!("../../../assets/id-front.png")),
-            (DocumentKind::ResidentIdBack, include_bytes!("../../../assets/id-back.png")),
-            (DocumentKind::Selfie, include_bytes!("../../../assets/selfie.png")),
+            (DocumentKind::ResidentIdFront, include_bytes!("../../assets/id-front.png")),
+            (DocumentKind::ResidentIdBack, include_bytes!("../../assets/id-back.png")),
+            (DocumentKind::Selfie, include_bytes!("../../assets/selfie.png")),
         ];
         for (kind, image) in images {
-            report.progress(&format!("uploading {}", kind.as_str_name()));
             let image = image::of_ones_own(image, &case_id);
             self.upload(callers, &case_id, kind, &image).await?;
         }
@@ -174,7 +165,6 @@ impl Customer {
                 application.state().as_str_name()
             ));
         }
-        report.held(&format!("{case_id} with a resident ID number and three images, due within 24 hours"));
         Ok(case_id)
     }
 
@@ -207,54 +197,63 @@ impl Customer {
         .map_err(|status| format!("upload_document: {}", explain(&status)))
     }
 
-    /// Waits until the inbox tells of everything that happened, in Chinese.
-    pub(super) async fn notifications(&self, report: &mut Report, callers: &Callers) -> Result<(), String> {
-        report.begin("inbox", "waiting for the inbox to tell of everything");
-        let messages = inbox(callers, &self.token, &TOLD_OF).await?;
-        if let Some(foreign) = messages.iter().find(|message| message.locale != "zh-CN") {
-            return Err(format!("a message is in {}: {}", foreign.locale, foreign.title));
-        }
-        let declined = messages.iter().find(|message| message.event_type == "ledger.payment.declined");
-        let example =
-            declined.map(|message| format!("{}：{}", message.title, message.body)).unwrap_or_default();
-        report.held(&format!("{} messages in zh-CN, such as 「{example}」", messages.len()));
-        Ok(())
+    /// Sets the card password; needs a fresh second factor.
+    pub(crate) async fn set_card_password(
+        &self,
+        callers: &Callers,
+        card_id: &str,
+        password: &str,
+    ) -> Result<(), String> {
+        let request = SetCardPasswordRequest {
+            request_id: request_id(),
+            card_id: card_id.to_owned(),
+            card_password: password.to_owned(),
+        };
+        ask!(callers.cardholder, set_card_password, request, &self.token).map(drop)
     }
-}
 
-/// A customer who reads English is told in English.
-pub(super) async fn english_friend(report: &mut Report, callers: &Callers) -> Result<(), String> {
-    report.begin("inbox_en", "a friend signs up in English");
-    let mut person = Person::invent();
-    person.full_name = "Robin Fairweather".into();
-    let friend = Customer::register(callers, person, Locale::En).await?;
-    let messages = inbox(callers, &friend.token, &["identity.customer.registered"]).await?;
-    match messages.first() {
-        Some(message) if message.locale == "en" => {
-            report.held(&format!("{} in en: “{}: {}”", messages.len(), message.title, message.body));
-            Ok(())
-        }
-        other => Err(format!("the first message is {other:?}")),
+    /// Pays a merchant in the wallet, with the card password.
+    pub(crate) async fn pay(
+        &self,
+        callers: &Callers,
+        card_id: &str,
+        password: &str,
+        amount: Money,
+        merchant: Merchant,
+    ) -> Result<Payment, String> {
+        let request = PayRequest {
+            request_id: request_id(),
+            card_id: card_id.to_owned(),
+            card_password: password.to_owned(),
+            amount: Some(amount),
+            merchant: Some(merchant),
+        };
+        Ok(ask!(callers.checkout, pay, request, &self.token)?.payment.unwrap_or_default())
     }
-}
 
-async fn inbox(
-    callers: &Callers,
-    token: &str,
-    types: &[&str],
-) -> Result<Vec<bursar_proto::notifications::v1::InboxMessage>, String> {
-    until(INBOX_WAIT, "the inbox", || {
-        let mut messages = callers.messages.clone();
-        async move {
-            let request = ListInboxRequest { page_size: 1000, page_token: String::new() };
-            let answer = messages.list_inbox(dressed(request, Some(token))?).await?.into_inner();
-            let missing =
-                types.iter().find(|wanted| !answer.messages.iter().any(|m| m.event_type == **wanted));
-            Ok(match missing {
-                Some(wanted) => Err(format!("nothing of {wanted}")),
-                None => Ok(answer.messages),
-            })
+    /// Looks at the card's number, expiry and CVV2; needs a fresh second factor.
+    pub(crate) async fn reveal(&self, callers: &Callers, card_id: &str) -> Result<RevealedCard, String> {
+        let device = Device::new();
+        let mut last = String::new();
+        for _ in 0..REVEAL_TRIES {
+            let request = CreateRevealTicketRequest {
+                request_id: request_id(),
+                card_id: card_id.to_owned(),
+                device_public_key: device.public_key(),
+                purpose: "the customer wants to use the card elsewhere".into(),
+            };
+            let ticket = ask!(callers.cardholder, create_reveal_ticket, request, &self.token)?;
+            let request = RedeemRevealTicketRequest {
+                ticket_id: ticket.ticket_id.clone(),
+                ticket_secret: ticket.ticket_secret.clone(),
+            };
+            let mut cardholder = callers.cardholder.clone();
+            let redeem = dressed(request, Some(&self.token)).map_err(|status| explain(&status))?;
+            match cardholder.redeem_reveal_ticket(redeem).await {
+                Ok(sealed) => return device.open(&ticket.ticket_id, sealed.get_ref()),
+                Err(status) => last = explain(&status),
+            }
         }
-    })
-    .await
+        Err(format!("redeem_reveal_ticket: {last}"))
+    }
 }

@@ -14,24 +14,24 @@ type EncappedKey = <X25519HkdfSha256 as Kem>::EncappedKey;
 const INFO: &[u8] = b"bursar/reveal/v1";
 
 /// A key that never leaves the phone.
-pub(super) struct Device {
+pub(crate) struct Device {
     secret: PrivateKey,
     public: Vec<u8>,
 }
 
 impl Device {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (secret, public) = X25519HkdfSha256::gen_keypair();
         Self { secret, public: public.to_bytes().to_vec() }
     }
 
     /// The public half, 32 bytes.
-    pub(super) fn public_key(&self) -> Vec<u8> {
+    pub(crate) fn public_key(&self) -> Vec<u8> {
         self.public.clone()
     }
 
     /// Opens the card's details that were sent for `ticket_id`.
-    pub(super) fn open(
+    pub(crate) fn open(
         &self,
         ticket_id: &str,
         sealed: &RedeemRevealTicketResponse,
