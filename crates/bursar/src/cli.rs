@@ -405,6 +405,8 @@ pub(crate) struct Verify {
 pub(crate) enum BenchName {
     /// Nine figures of the ledger, each against a reference in the same run.
     Ledger,
+    /// Four figures of sanctions screening; with --pairs, how well names are told apart.
+    Screening,
     /// Five figures of the authorization decision, likewise.
     Authorize,
     /// Two figures of the ISO 8583 codec: against pyiso8583, and against plain copies of the values.
@@ -494,6 +496,20 @@ pub(crate) struct Bench {
     /// Draw the figures, as SVG.
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
+    /// Screening: score these pairs of names instead (CSV with the columns name1, name2, match, or JSON lines with query,
+    /// names, match) and tell precision, recall, F1 and what was missed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pairs: Option<PathBuf>,
+    /// Screening: screen these people instead (CSV with the columns name, birth_date, entry_id; entry_id empty for people who
+    /// are on no list) against the lists, and tell how many were found and flagged.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) people: Option<PathBuf>,
+    /// Screening: lists to screen against, each a file or a folder with OFAC's CSV files; without it, one that is made up.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub(crate) list: Vec<PathBuf>,
+    /// Screening: least score of a hit in basis points; without it, the library's own.
+    #[arg(long, value_name = "BPS")]
+    pub(crate) threshold: Option<u16>,
     /// PostgreSQL role that may create databases, for the hand-written transactions that bulk_uniform and unary_hot are
     /// compared with, and the plain rows of issue and rewrap. Without it: the server of --database-url; without that either: SQLite.
     #[arg(long, value_name = "URL")]
