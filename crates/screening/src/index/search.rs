@@ -4,7 +4,10 @@ use super::key::Side;
 use super::{Finding, Hit, Index, Person, Policy, Row, key};
 use crate::PERFECT;
 use crate::list::document_number;
-use crate::score::{ASKED_EXTRA, BOOST_MAX, Evidence, LISTED_EXTRA, Outcome, compare_tokens, explain, meet, of_strength, weigh};
+use crate::score::{
+    ASKED_EXTRA, BOOST_MAX, Evidence, LISTED_EXTRA, Outcome, compare_tokens, explain, meet, of_strength,
+    weigh,
+};
 use crate::text::{Form, Kind, Script, TOKENS_MAX, Token};
 
 /// What a word of the lists is to the name that is searched.
@@ -144,11 +147,16 @@ impl<'a> Searcher<'a> {
             if !sought {
                 continue;
             }
-            let mut word = Asked { at, weight: u32::from(token.weight()), rows: 0, meets: Vec::new(), joined: Vec::new() };
+            let mut word = Asked {
+                at,
+                weight: u32::from(token.weight()),
+                rows: 0,
+                meets: Vec::new(),
+                joined: Vec::new(),
+            };
             self.looked += 1;
             let looked = self.looked;
             let mut consider = |searcher: &mut Self, id: u32| {
-
                 let seen = &mut searcher.seen[id as usize];
                 if *seen == looked {
                     return;
@@ -178,7 +186,12 @@ impl<'a> Searcher<'a> {
             if token.phone.len() >= 4 {
                 let mut find = |key: u32| {
                     let from = index.joined.partition_point(|(other, _)| *other < key);
-                    word.joined.extend(index.joined[from..].iter().take_while(|(other, _)| *other == key).map(|(_, row)| *row));
+                    word.joined.extend(
+                        index.joined[from..]
+                            .iter()
+                            .take_while(|(other, _)| *other == key)
+                            .map(|(_, row)| *row),
+                    );
                 };
                 for (_, phone) in token.spellings() {
                     key::joined(phone, false, true, &mut find);
@@ -198,7 +211,9 @@ impl<'a> Searcher<'a> {
     fn expand_joined(&mut self, form: &Form, all: &mut [Asked]) {
         let index = self.index;
         for (at, pair) in form.tokens.windows(2).enumerate() {
-            if !matches!(pair[1].kind, Kind::Word | Kind::Minor) || matches!(pair[0].kind, Kind::Title | Kind::Generation | Kind::Form) {
+            if !matches!(pair[1].kind, Kind::Word | Kind::Minor)
+                || matches!(pair[0].kind, Kind::Title | Kind::Generation | Kind::Form)
+            {
                 continue;
             }
             let joined = pair[0].phone.joined(&pair[1].phone);
@@ -295,7 +310,9 @@ impl<'a> Searcher<'a> {
             }
             let met = (met + free).min(total);
             let over = u32::from(of.weight).saturating_sub(met + 60);
-            let bound = met * u32::from(PERFECT) / (met * 100 + (total - met) * ASKED_EXTRA + over * LISTED_EXTRA).max(1) * 100;
+            let bound = met * u32::from(PERFECT)
+                / (met * 100 + (total - met) * ASKED_EXTRA + over * LISTED_EXTRA).max(1)
+                * 100;
             if bound >= least && index.is_row_searched(*row as usize, policy) {
                 self.promising.push((bound.saturating_sub(worst / 4), *row));
             }
@@ -330,7 +347,8 @@ impl<'a> Searcher<'a> {
 
     fn finish(&mut self, person: &Person, policy: &Policy, scored: usize) -> Finding {
         let index = self.index;
-        let documents: Vec<Box<str>> = person.facts.documents.iter().filter_map(|number| document_number(number)).collect();
+        let documents: Vec<Box<str>> =
+            person.facts.documents.iter().filter_map(|number| document_number(number)).collect();
         let mut found: Vec<(u16, u32, Option<&Best>, Vec<Evidence>)> = Vec::new();
         for best in &self.best {
             let Some((_, entry)) = index.entry(best.entry) else { continue };
@@ -351,11 +369,21 @@ impl<'a> Searcher<'a> {
         }
         found.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         found.truncate(policy.hits_max);
-        let hits = found.into_iter().filter_map(|(bps, place, best, evidence)| self.hit(person, bps, place, best, evidence)).collect();
+        let hits = found
+            .into_iter()
+            .filter_map(|(bps, place, best, evidence)| self.hit(person, bps, place, best, evidence))
+            .collect();
         Finding { hits, entries: index.entries(), scored }
     }
 
-    fn hit(&self, person: &Person, bps: u16, place: u32, best: Option<&Best>, evidence: Vec<Evidence>) -> Option<Hit> {
+    fn hit(
+        &self,
+        person: &Person,
+        bps: u16,
+        place: u32,
+        best: Option<&Best>,
+        evidence: Vec<Evidence>,
+    ) -> Option<Hit> {
         let index = self.index;
         let (list, entry) = index.entry(place)?;
         let (name, explanation) = match best {

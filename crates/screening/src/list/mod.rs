@@ -16,8 +16,8 @@ mod watch;
 
 use std::io::BufRead;
 
-pub use entry::{BirthDate, Country, Entry, EntryKind, Gender, ListedName, Strength};
 pub(crate) use entry::document_number;
+pub use entry::{BirthDate, Country, Entry, EntryKind, Gender, ListedName, Strength};
 pub use source::{ROW_BYTES_MAX, TOTAL_BYTES_MAX};
 pub use watch::{Change, Changes, Shrunken, Watch};
 
@@ -159,7 +159,11 @@ impl List {
         let mut ids = std::collections::HashSet::with_capacity(entries.len());
         for (row, entry) in (1..).zip(&entries) {
             if !ids.insert(&*entry.id) {
-                return Err(ListError::Row { file, row, what: format!("the id {} stands on the list twice", entry.id) });
+                return Err(ListError::Row {
+                    file,
+                    row,
+                    what: format!("the id {} stands on the list twice", entry.id),
+                });
             }
         }
         drop(ids);

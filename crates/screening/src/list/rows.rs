@@ -54,12 +54,19 @@ impl<R: BufRead> Rows<R> {
             self.number += 1;
             let mut next = Vec::new();
             if !self.source.line(&mut next, self.number)? {
-                return Err(ListError::Cut { file: self.file(), what: format!("the quotes opened in row {began} are not closed") });
+                return Err(ListError::Cut {
+                    file: self.file(),
+                    what: format!("the quotes opened in row {began} are not closed"),
+                });
             }
             row.push('\n');
             row.push_str(&text(&next));
             if row.len() > super::ROW_BYTES_MAX {
-                return Err(ListError::Row { file: self.file(), row: began, what: format!("longer than {} bytes", super::ROW_BYTES_MAX) });
+                return Err(ListError::Row {
+                    file: self.file(),
+                    row: began,
+                    what: format!("longer than {} bytes", super::ROW_BYTES_MAX),
+                });
             }
         }
         self.split(&row, fields)?;
