@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use bursar_proto::FILE_DESCRIPTOR_SET;
 use prost_reflect::prost_types::FileDescriptorProto;
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _,
-    SerializeOptions, Value,
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, SerializeOptions, Value,
 };
 
 /// How deep an example goes into messages within messages.
@@ -49,7 +48,7 @@ const HARMLESS: [&str; 14] = [
     "key_id",
     "original_key",
     "entry_mode_code",
-    "document_type",        // of a bank's file: camt.053
+    "document_type", // of a bank's file: camt.053
 ];
 
 struct Event {

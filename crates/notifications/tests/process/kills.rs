@@ -11,7 +11,7 @@ use bursar_service::db::DbError;
 use bursar_service::events::NewEvent;
 use bursar_service::run::Running;
 use bursar_service::{Identity, Supervisor, client};
-use bursar_testkit::{TestDatabase, on_both_databases};
+use bursar_testkit::on_both_databases;
 use bursar_types::id::AccountId;
 use bursar_types::{Entropy as _, IdSource, OsEntropy, SeededEntropy, SystemClock};
 use tokio::time::Instant;
