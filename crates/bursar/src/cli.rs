@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::iso8583::Iso8583;
 use crate::platform::{PortChoice, Setup};
 
 /// Bursar: a card-issuing and wallet platform that you run yourself.
@@ -43,9 +44,12 @@ pub(crate) enum Command {
     /// Works on the ledger of a running platform.
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Shows ISO 8583 messages to people, and makes them.
+    #[command(subcommand)]
+    Iso8583(Iso8583),
     /// Measures our path against its reference, side by side in one run.
     #[command(
-        after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench ledger --only unary_256,stream_1024 --plot ledger.svg\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres\n\n`cargo xtask postgres` starts a server to measure on and prints its URL. Progress is told on standard error."
+        after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench webhooks\n  bursar bench events --json\n  bursar bench ledger --only unary_256,stream_1024 --plot ledger.svg\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres\n\n`cargo xtask postgres` starts a server to measure on and prints its URL. Progress is told on standard error."
     )]
     Bench(Bench),
     /// Plays the book of card payments: small files that say what is done and what comes of it, against a platform of
@@ -83,7 +87,7 @@ pub(crate) struct Databases {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum PortArgument {
-    /// The documented ones: gRPC 7101 to 7105, admin 7201 to 7205, ISO 8583 8583, HTTP 8080.
+    /// The documented ones: gRPC 7101 to 7105, admin 7201 to 7205, ISO 8583 8583, HTTP 8080, JSON 8443.
     Fixed,
     /// Any that are free.
     Free,
@@ -276,15 +280,25 @@ pub(crate) struct Verify {
     pub(crate) json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BenchName {
     /// Nine figures of the ledger, each against a reference in the same run.
     Ledger,
+    /// Two figures of the ISO 8583 codec: against pyiso8583, and against plain copies of the values.
+    Iso8583,
+    /// Three figures of the gateway: payments from the network's wire, how long they wait, and a bank's statement.
+    Gateway,
+    /// Six figures of the vault, likewise.
+    Vault,
+    /// Webhooks: durable deliveries against bare POSTs, what dead endpoints do to the others, memory under a backlog.
+    Webhooks,
+    /// A reader that catches up with an event log against a plain read of its rows.
+    Events,
 }
 
-/// What the ledger's bench measures.
+/// What is measured: the ledger's figures, then the vault's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LedgerFigure {
+pub(crate) enum BenchFigure {
     /// Durable transfers, one a call, 256 in flight, against empty calls.
     #[value(name = "unary_256")]
     Unary256,
@@ -303,7 +317,7 @@ pub(crate) enum LedgerFigure {
     /// One a call, 64 in flight, to one account, against hand-written SQL transactions to one account.
     #[value(name = "unary_hot")]
     UnaryHot,
-    /// The last of many transfers against the first.
+    /// The last of many transfers against the first; with 10 000 000 cards against 10 000.
     #[value(name = "growth")]
     Growth,
     /// Verification of the journal against its writing.
@@ -312,6 +326,21 @@ pub(crate) enum LedgerFigure {
     /// The start of a ledger with many accounts against a plain read of their rows.
     #[value(name = "start")]
     Start,
+    /// Card numbers verified, one a call, 256 in flight, against empty calls.
+    #[value(name = "verify_card")]
+    VerifyCard,
+    /// Card numbers verified, one a message of a stream, 1024 in flight, against empty messages.
+    #[value(name = "verify_stream")]
+    VerifyStream,
+    /// Cards issued against one durable INSERT of the same bytes.
+    #[value(name = "issue")]
+    Issue,
+    /// A sealed record opened, in process, against AES-256-GCM with a ready key.
+    #[value(name = "open")]
+    Open,
+    /// Records rewrapped under a new key against reading and writing the same rows.
+    #[value(name = "rewrap")]
+    Rewrap,
 }
 
 #[derive(Debug, Args)]
@@ -326,14 +355,17 @@ pub(crate) struct Bench {
     pub(crate) quick: bool,
     /// Measure these figures only.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
-    pub(crate) only: Vec<LedgerFigure>,
+    pub(crate) only: Vec<BenchFigure>,
     /// Draw the figures, as SVG.
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
     /// PostgreSQL role that may create databases, for the hand-written transactions that bulk_uniform and unary_hot are
-    /// compared with. Without it: the server of --database-url; without that either: SQLite.
+    /// compared with, and the plain rows of issue and rewrap. Without it: the server of --database-url; without that either: SQLite.
     #[arg(long, value_name = "URL")]
     pub(crate) reference_url: Option<String>,
+    /// Python that has pyiso8583 installed, for `bench iso8583`. Without it, python3 installs it into a temporary folder.
+    #[arg(long, value_name = "FILE", env = "BURSAR_PEER_PYTHON")]
+    pub(crate) peer_python: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) databases: Databases,
 }

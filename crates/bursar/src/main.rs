@@ -7,6 +7,7 @@ mod clock;
 mod demo;
 mod doctor;
 mod exit;
+mod iso8583;
 mod ledger;
 mod outside;
 mod platform;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
             Command::Ledger(cli::Ledger::Receipt(arguments)) => ledger::receipt(arguments).await,
             Command::Ledger(cli::Ledger::Checkpoint(arguments)) => ledger::checkpoint(arguments).await,
             Command::Ledger(cli::Ledger::Check(arguments)) => ledger::check(arguments).await,
+            Command::Iso8583(command) => iso8583::run(command),
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Clock(arguments) => clock::run(arguments).await,
             Command::Scenario(arguments) => scenario::run(arguments).await,

@@ -65,3 +65,69 @@ fn a_command_for_a_platform_that_does_not_run_says_what_to_do() {
 fn a_wrong_flag_is_refused() {
     assert_eq!(bursar(&["up", "--prots", "free"]).status.code(), Some(2));
 }
+
+/// Runs the command with bytes on its standard input.
+fn bursar_with(arguments: &[&str], input: &[u8]) -> Output {
+    use std::io::Write as _;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_bursar"))
+        .args(arguments)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_message_is_made_and_shown_again_without_its_secrets() {
+    let values = br#"{"2": "4111111111111111", "14": "2912", "48.92": "737", "52": "0123456789abcdef"}"#;
+    for (profile, form) in [("iso87-ascii", "hex"), ("iso87-bcd", "base64"), ("iso87-ebcdic", "bytes")] {
+        let layout = ["--profile", profile, "--framed", "--form", form, "--file", "-"];
+        let made = bursar_with(
+            &[&["iso8583", "encode", "--mti", "0100", "4=000000001250", "49=156"], &layout[..]].concat(),
+            values,
+        );
+        assert!(made.status.success(), "{made:?}");
+        let shown = bursar_with(&[&["iso8583", "decode"], &layout[..]].concat(), &made.stdout);
+        assert!(shown.status.success(), "{shown:?}");
+        let text = String::from_utf8(shown.stdout).unwrap();
+        for wanted in ["0100", "Amount, transaction", "000000001250", "411111******1111", "48.92"] {
+            assert!(text.contains(wanted), "{profile}: {wanted} is not in\n{text}");
+        }
+        for secret in ["4111111111111111", "2912", "737", "0123456789", "456789AB"] {
+            assert!(!text.contains(secret), "{profile}: {secret} is in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn of_a_damaged_message_what_could_be_read_is_shown_with_the_place_of_the_fault() {
+    let answer =
+        bursar(&["iso8583", "decode", "3038303082200000000000000400000000000000 31313236313033303030 3030"]);
+    assert_eq!(answer.status.code(), Some(70), "{answer:?}");
+    let (shown, said) =
+        (String::from_utf8(answer.stdout).unwrap(), String::from_utf8(answer.stderr).unwrap());
+    assert!(shown.contains("1126103000"), "{shown}");
+    assert!(said.contains("field 11") && said.lines().count() == 1, "{said}");
+}
+
+#[test]
+fn what_cannot_be_a_message_is_refused_with_what_would_be_right() {
+    for (arguments, hint) in [
+        (vec!["decode", "xyz"], "--form"),
+        (vec!["decode", "30", "--profile", "iso2003"], "iso87-ascii"),
+        (vec!["decode", "--file", "/nonexistent"], "/nonexistent"),
+        (vec!["encode", "--mti", "01"], "four digits"),
+        (vec!["encode", "--mti", "0100", "2"], "FIELD=VALUE"),
+        (vec!["encode", "--mti", "0100", "300=1"], "no field"),
+        (vec!["encode", "--mti", "0100", "3=abcdef"], "field 3"),
+        (vec!["encode", "--mti", "0100", "52=xy"], "hexadecimal"),
+    ] {
+        let answer = bursar(&[&["iso8583"], &arguments[..]].concat());
+        let said = String::from_utf8(answer.stderr).unwrap();
+        assert_eq!(answer.status.code(), Some(64), "{arguments:?}: {said}");
+        assert!(said.contains(hint) && said.lines().count() == 1, "{arguments:?}: {said}");
+    }
+}

@@ -6,16 +6,22 @@ use ring::digest::{Context, SHA256};
 
 /// The request id (UUID version 8, RFC 9562 §5.8) that follows from `parts`, of which the first says what it is for.
 pub(crate) fn request_id(parts: &[&[u8]]) -> RequestId {
+    let mut bytes = [0_u8; 16];
+    bytes.copy_from_slice(&digest(parts)[..16]);
+    RequestId::from_uuid(bursar_types::id::Uuid::from_bytes(version_8(bytes)))
+}
+
+/// The digest of `parts`, of which the first says what it is for.
+pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     for part in parts {
         // The length before each part: no two lists of parts give the same bytes.
         context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         context.update(part);
     }
-    let digest = context.finish();
-    let mut bytes = [0_u8; 16];
-    bytes.copy_from_slice(&digest.as_ref()[..16]);
-    RequestId::from_uuid(bursar_types::id::Uuid::from_bytes(version_8(bytes)))
+    let mut bytes = [0_u8; 32];
+    bytes.copy_from_slice(context.finish().as_ref());
+    bytes
 }
 
 /// Sets the bits for version and variant.

@@ -6,7 +6,7 @@ use bursar_service::error::{Invalid, PeerError};
 use bursar_service::paging::PagingError;
 use bursar_types::{Failure, FieldViolation, Reason};
 
-use crate::bank::Camt054Error;
+use crate::bank::BankFileError;
 
 /// Why a call to the gateway fails.
 #[derive(Debug, thiserror::Error)]
@@ -22,13 +22,19 @@ pub(crate) enum GatewayError {
     Paging(#[from] PagingError),
     /// The bank's file cannot be read.
     #[error("the bank file cannot be imported: {0}")]
-    BankFile(#[from] Camt054Error),
+    BankFile(#[from] BankFileError),
     /// The vault or the ledger refused, or is away.
     #[error(transparent)]
     Peer(#[from] PeerError),
     /// The own database refused, or is away.
     #[error(transparent)]
     Database(#[from] DbError),
+    /// The process stops.
+    #[error("the process stops")]
+    Stopping,
+    /// Card data that were sealed do not open.
+    #[error("sealed card data do not open: they were changed, moved, or sealed under another key")]
+    Sealed,
     /// A peer's answer lacks what the contract promises.
     #[error("the answer of {peer} lacks {what}")]
     BadAnswer {
@@ -54,7 +60,8 @@ impl Failure for GatewayError {
             Self::BankFile(_) => Reason::BankFileInvalid,
             Self::Peer(error) => error.reason(),
             Self::Database(error) => error.reason(),
-            Self::BadAnswer { .. } => Reason::Internal,
+            Self::Stopping => Reason::ShuttingDown,
+            Self::Sealed | Self::BadAnswer { .. } => Reason::Internal,
         }
     }
 

@@ -11,14 +11,22 @@ mod error;
 mod grpc;
 mod http;
 mod iso;
+mod issuer;
 mod store;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use bursar_proto::access::Identity;
 use bursar_service::Chassis;
 use bursar_service::run::{Parts, Spec, StartError};
+use bursar_service::supervisor::Backoff;
 
+use bank::{Booker, Import};
 use config::GatewayConfig;
 use grpc::Peers;
+use issuer::Issuer;
 
 /// What makes the gateway a process.
 pub fn spec() -> Spec<GatewayConfig> {
@@ -32,7 +40,18 @@ pub fn spec() -> Spec<GatewayConfig> {
 
 async fn start(chassis: Chassis, config: GatewayConfig) -> Result<Parts, StartError> {
     let peers = Peers::connect(&chassis)?;
-    iso::serve(&chassis, &config.iso8583, peers.clone()).await?;
-    http::serve(&chassis, &config.http).await?;
-    Ok(grpc::serve(&chassis, peers))
+    let issuer: Arc<dyn Issuer> = Arc::new(peers.clone());
+    iso::serve(&chassis, &config, Arc::clone(&issuer)).await?;
+    let booker = Booker { db: chassis.db.clone(), issuer };
+    let import = Import {
+        db: chassis.db.clone(),
+        events: chassis.events.clone(),
+        clock: Arc::clone(&chassis.clock),
+        ids: chassis.ids.clone(),
+        booker: booker.clone(),
+    };
+    chassis.supervisor.spawn_loop("bank entries", Backoff::default(), move || booker.clone().round());
+    let (parts, bridge) = grpc::serve(&chassis, peers, import);
+    http::serve(&chassis, &config.http, bridge).await?;
+    Ok(parts)
 }

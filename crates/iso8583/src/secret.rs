@@ -84,6 +84,13 @@ impl SecretBytes {
     }
 }
 
+/// Takes the bytes over without a copy.
+impl From<Vec<u8>> for SecretBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
 impl Drop for SecretBytes {
     fn drop(&mut self) {
         // The spare room needs no wiping: `clear` and `truncate` wipe what they let go of.

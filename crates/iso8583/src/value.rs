@@ -96,6 +96,19 @@ impl Wire {
         if !self.class.admits(value) {
             return Err(Fault::BadCharacter);
         }
+        if self.verbatim() && (self.indicator.is_some() || value.len() == max) {
+            if let Some(indicator) = self.indicator {
+                indicator.write(value.len(), out)?;
+            }
+            out.extend(value);
+            return Ok(());
+        }
+        self.encode_translated(value, out)
+    }
+
+    #[inline(never)]
+    fn encode_translated(self, value: &[u8], out: &mut SecretBytes) -> Result<(), Fault> {
+        let max = usize::from(self.max);
         match self.indicator {
             None if value.len() < max => self.encode_filled(value, out),
             None => self.encode_value(value, out),

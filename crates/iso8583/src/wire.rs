@@ -92,7 +92,12 @@ impl Indicator {
     #[inline]
     pub(crate) fn read(self, bytes: &[u8]) -> Result<usize, Fault> {
         match self.number {
-            Number::Ascii => decimal(bytes, b'0'),
+            Number::Ascii => match bytes {
+                [a, b] if a.is_ascii_digit() && b.is_ascii_digit() => {
+                    Ok(usize::from((a - b'0') * 10 + b - b'0'))
+                }
+                _ => decimal(bytes, b'0'),
+            },
             Number::Ebcdic => decimal(bytes, 0xf0),
             Number::Bcd => bytes.iter().try_fold(0, |sum, &byte| match (byte >> 4, byte & 15) {
                 (high @ 0..=9, low @ 0..=9) => Ok(sum * 100 + usize::from(high * 10 + low)),
@@ -105,6 +110,22 @@ impl Indicator {
     /// Appends the indicator of `length`.
     #[inline]
     pub(crate) fn write(self, length: usize, out: &mut SecretBytes) -> Result<(), Fault> {
+        match (self.number, self.bytes) {
+            // What nearly every field has, without a loop.
+            (Number::Ascii, 2) if length < 100 => {
+                out.extend(&[b'0' + (length / 10) as u8, b'0' + (length % 10) as u8]);
+                Ok(())
+            }
+            (Number::Ascii, 3) if length < 1000 => {
+                let [hundreds, tens, ones] = [length / 100, length / 10 % 10, length % 10];
+                out.extend(&[hundreds, tens, ones].map(|digit| b'0' + digit as u8));
+                Ok(())
+            }
+            _ => self.write_any(length, out),
+        }
+    }
+
+    fn write_any(self, length: usize, out: &mut SecretBytes) -> Result<(), Fault> {
         let room = out.grow(usize::from(self.bytes));
         // Each arm divides by a constant, which is a multiplication; what is left over did not fit.
         let left = match self.number {
@@ -132,7 +153,6 @@ fn decimal(bytes: &[u8], zero: u8) -> Result<usize, Fault> {
     })
 }
 
-#[inline]
 fn write_decimal(length: usize, zero: u8, room: &mut [u8]) -> usize {
     room.iter_mut().rev().fold(length, |left, slot| {
         *slot = zero + (left % 10) as u8;

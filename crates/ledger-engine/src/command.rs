@@ -218,6 +218,12 @@ pub enum Action {
     /// Pays back.
     RefundPayment(Box<RefundPayment>),
 
+    /// Sets rates of exchange; each takes the place of the one of its pair.
+    SetExchangeRates {
+        /// The rates; 1 to [`MAX_RATES`].
+        rates: Vec<ExchangeRate>,
+    },
+
     // ---- time ----
     /// Ends what is due, oldest first: holds, early reversals, proofs, cards.
     Tick {

@@ -22,6 +22,15 @@ pub enum Effect {
         /// The request that set them.
         set_by: RequestId,
     },
+    /// Rates of exchange are these now; those of other pairs stay.
+    RatesSet(Vec<ExchangeRate>),
+    /// What a payment keeps of its exchange is this now. Beside the step that changed it.
+    PaymentExchanged {
+        /// The payment.
+        payment: PaymentId,
+        /// Its exchange.
+        exchange: Box<Exchange>,
+    },
     /// A customer stands like this now.
     CustomerStood(CustomerStanding),
 

@@ -4,7 +4,7 @@ use bursar_types::id::{AccountId, CardId, CustomerId, PaymentId, TransferId};
 use bursar_types::{Asset, RequestId, Timestamp};
 
 use crate::{
-    CardExpiry, Channel, CounterKey, Country, Decision, Mcc, Name, Reference, Text, Verdict, Window,
+    CardExpiry, Channel, CounterKey, Country, Decision, Exchange, Mcc, Name, Reference, Text, Verdict, Window,
 };
 
 /// How the card's data came to the merchant.
@@ -303,4 +303,6 @@ pub struct Payment {
     pub counted: Vec<Counted>,
     /// When it began.
     pub created_at: Timestamp,
+    /// What it keeps of its exchange, if the merchant asked in another asset; its own amounts are the account's.
+    pub exchange: Option<Box<Exchange>>,
 }

@@ -131,6 +131,8 @@ pub enum FeeEvent {
     Cash,
     /// A purchase outside the platform's own app and pages.
     NonDirect,
+    /// A payment in another asset than the account's: the issuer's markup on the rate.
+    Exchange,
 }
 
 /// One step of a tiered fee.

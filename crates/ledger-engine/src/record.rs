@@ -4,8 +4,8 @@ use bursar_types::id::{AccountId, CardId, CardProductId};
 use bursar_types::{RequestId, Timestamp};
 
 use crate::{
-    Authorize, CardExpiry, CardStage, Control, Country, CustomerStatus, DeclineReason, FreezeHolder,
-    ProductSpec, Reference, ZoneOffset,
+    Authorize, CardExpiry, CardStage, Control, Country, CustomerStatus, DeclineReason, ExchangeRate,
+    FreezeHolder, ProductSpec, Reference, ZoneOffset,
 };
 
 /// Everything the state contributed to a decision. With the command, the product's version and the controls, which do
@@ -32,6 +32,8 @@ pub struct DecisionFacts {
     pub customer: Option<CustomerFacts>,
     /// What each counter held that the decision asked for, in the order it asked.
     pub used: Vec<Used>,
+    /// The rate at which what was asked for was exchanged into the account's asset.
+    pub rate: Option<ExchangeRate>,
     /// Whether an approval could be carried out; `false` where its sums did not fit.
     pub carried_out: bool,
 }

@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub reversed: Vec<TransferId>,
     /// Used proofs and until when they must be remembered.
     pub proofs: Vec<(Reference, Timestamp)>,
+    /// Rates of exchange, by pair.
+    pub rates: Vec<ExchangeRate>,
     /// Reversals that wait for their original, and until when.
     pub early_reversals: Vec<(Reference, Timestamp)>,
 }
@@ -65,6 +67,16 @@ impl Snapshot {
             Effect::ControlsSet { scope, controls, set_by } => {
                 let set = ControlSet { scope: *scope, controls: controls.clone(), set_by: Some(*set_by) };
                 put(&mut self.controls, set, |set| set.scope);
+            }
+            Effect::RatesSet(rates) => {
+                for rate in rates {
+                    put(&mut self.rates, rate.clone(), |rate| (rate.from, rate.to));
+                }
+            }
+            Effect::PaymentExchanged { payment, exchange } => {
+                if let Some(payment) = find(&mut self.payments, payment, |p| p.id) {
+                    payment.exchange = Some(exchange.clone());
+                }
             }
             Effect::CustomerStood(standing) => put(&mut self.customers, *standing, |s| s.customer),
             Effect::AccountOpened(account) | Effect::AccountChanged(account) => {

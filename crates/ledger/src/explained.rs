@@ -110,7 +110,7 @@ impl Told {
         let may_know = |reason: DeclineReason| reason.disclosure() == Disclosure::Show;
         let all_shown = decision.failing.iter().all(|failing| may_know(failing.reason));
         let tell = decision.verdict == Verdict::Declined && (reader == Reader::Staff || all_shown);
-        let asset = record.ask.amount.asset;
+        let asset = record.spec.as_ref().map_or(record.ask.amount.asset, |spec| spec.asset);
         let changes = match tell {
             true => record.explain().changes.iter().map(|change| words(*change, record, asset)).collect(),
             false => Vec::new(),
@@ -178,6 +178,7 @@ pub(crate) fn fee_event(event: FeeEvent) -> &'static str {
         FeeEvent::CrossBorder => "cross_border",
         FeeEvent::Cash => "cash",
         FeeEvent::NonDirect => "non_direct",
+        FeeEvent::Exchange => "exchange",
     }
 }
 

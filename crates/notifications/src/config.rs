@@ -68,6 +68,8 @@ pub struct WebhooksConfig {
     pub concurrency: usize,
     /// Attempts under way to one endpoint.
     pub concurrency_per_endpoint: usize,
+    /// Hours of nothing but failures after which an endpoint is disabled.
+    pub disable_after_hours: u64,
 }
 
 /// What is wrong with the configuration, and what to do.
@@ -115,6 +117,9 @@ impl WebhooksConfig {
                 1_000,
             )?,
             attempt: Duration::from_millis(attempt_ms),
+            disable_after: Duration::from_secs(
+                3600 * within("webhooks.disable_after_hours", self.disable_after_hours, 48, 24 * 365)?,
+            ),
         })
     }
 }

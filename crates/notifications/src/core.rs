@@ -9,7 +9,9 @@ use tokio::sync::Notify;
 use crate::keys::Keys;
 use crate::people::catalog::Catalog;
 use crate::sms::SmsProvider;
+use crate::webhooks::book::Book;
 use crate::webhooks::client::HttpClient;
+use crate::webhooks::wake::Wake;
 
 /// What the use cases share. Clones are cheap and share everything.
 #[derive(Clone, Debug)]
@@ -33,7 +35,9 @@ pub struct Core {
     /// Wakes who hands text messages over.
     pub wake_texts: Arc<Notify>,
     /// Wakes who delivers webhooks.
-    pub wake_webhooks: Arc<Notify>,
+    pub wake_webhooks: Arc<Wake>,
+    /// The endpoints.
+    pub book: Arc<Book>,
 }
 
 /// A call that changes something: who makes it, and how a repetition is known.

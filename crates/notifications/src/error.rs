@@ -27,6 +27,17 @@ pub enum NotificationsError {
     /// There is no such endpoint.
     #[error("there is no webhook endpoint with this id")]
     EndpointNotFound,
+    /// There is no such delivery.
+    #[error("there is no delivery with this id at this endpoint")]
+    DeliveryNotFound,
+    /// The delivery, or the endpoint, is in a state that forbids it.
+    #[error("{what}")]
+    WrongState {
+        /// What is in which state, and what to do.
+        what: &'static str,
+        /// The state.
+        state: &'static str,
+    },
     /// The customer has no such message.
     #[error("message_ids: there is no message {0} in this inbox")]
     MessageNotFound(String),
@@ -62,10 +73,10 @@ impl Failure for NotificationsError {
             Self::Invalid(error) => error.reason(),
             Self::Paging(error) => error.reason(),
             Self::Db(error) => error.reason(),
-            Self::EndpointNotFound | Self::MessageNotFound(_) => Reason::NotFound,
+            Self::EndpointNotFound | Self::DeliveryNotFound | Self::MessageNotFound(_) => Reason::NotFound,
             Self::BadTarget(_) => Reason::InvalidField,
             Self::AddressRefused(_) => Reason::WebhookAddressRefused,
-            Self::TooManyEndpoints(_) => Reason::WrongState,
+            Self::TooManyEndpoints(_) | Self::WrongState { .. } => Reason::WrongState,
             Self::CodeEnded => Reason::CodeExpired,
             Self::NotSent(_) => Reason::PeerUnavailable,
             Self::Render(_) => Reason::Internal,
@@ -79,6 +90,7 @@ impl Failure for NotificationsError {
             Self::Paging(error) => error.metadata(),
             Self::Db(error) => error.metadata(),
             Self::MessageNotFound(id) => vec![("message_id", id.clone())],
+            Self::WrongState { state, .. } => vec![("state", (*state).to_owned())],
             Self::TooManyEndpoints(most) => vec![("most", most.to_string())],
             _ => Vec::new(),
         }

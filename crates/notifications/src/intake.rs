@@ -9,11 +9,8 @@ use crate::core::Core;
 use crate::error::NotificationsError;
 use crate::people::decision::{self, Channel, Notice};
 use crate::people::facts::LOCALE;
-use crate::store::deliveries::{self, NewDelivery};
 use crate::store::messages::{self, NewMessage};
-use crate::store::{endpoints, recipients, texts};
-use crate::webhooks::body;
-use crate::webhooks::filter::{Audience, merchant_of};
+use crate::store::{recipients, texts};
 
 impl Core {
     /// Applies one event.
@@ -59,39 +56,6 @@ impl Core {
             let wake = self.wake_texts.clone();
             tx.after_commit(move || wake.notify_one());
         }
-        Ok(())
-    }
-
-    async fn fan_out(
-        &self,
-        tx: &mut Tx<'_>,
-        event: &Event,
-        now: Timestamp,
-    ) -> Result<(), NotificationsError> {
-        let merchant_id = merchant_of(event);
-        let mut filters = endpoints::filters(tx).await?;
-        filters.retain(|(_, filter)| filter.takes(&event.r#type, merchant_id.as_deref()));
-        if filters.is_empty() {
-            return Ok(());
-        }
-        for audience in [Audience::Issuer, Audience::Merchant] {
-            if filters.iter().any(|(_, filter)| filter.audience() == audience) {
-                let body = body::make(event, audience)?;
-                deliveries::insert_body(tx, &event.id, audience, &body, now).await?;
-            }
-        }
-        for (endpoint_id, filter) in filters {
-            let delivery = NewDelivery {
-                id: self.ids.next(),
-                endpoint_id,
-                event_id: &event.id,
-                event_type: &event.r#type,
-                audience: filter.audience(),
-            };
-            deliveries::insert(tx, &delivery, now).await?;
-        }
-        let wake = self.wake_webhooks.clone();
-        tx.after_commit(move || wake.notify_one());
         Ok(())
     }
 }

@@ -21,8 +21,10 @@ use crate::sms::http::HttpProvider;
 use crate::sms::mailbox::Mailbox;
 use crate::store::MIGRATIONS;
 use crate::webhooks::address::Policy;
+use crate::webhooks::book::Book;
 use crate::webhooks::client::{HttpClient, SystemResolver};
 use crate::webhooks::dispatcher::Dispatcher;
+use crate::webhooks::wake::Wake;
 
 /// The services whose event logs are read.
 const SOURCES: [Identity; 4] = [Identity::Identity, Identity::Vault, Identity::Ledger, Identity::Gateway];
@@ -58,6 +60,7 @@ async fn start(chassis: Chassis, config: Config) -> Result<Parts, StartError> {
     let (provider, mailbox) = provider(&chassis, &config.sms, &keys).await?;
     let core = Core {
         db: chassis.db.clone(),
+        book: Arc::new(Book::new(Arc::clone(&keys))),
         keys,
         clock: Arc::clone(&chassis.clock),
         entropy: Arc::clone(&chassis.entropy),
@@ -66,7 +69,7 @@ async fn start(chassis: Chassis, config: Config) -> Result<Parts, StartError> {
         provider,
         client,
         wake_texts: Arc::new(Notify::new()),
-        wake_webhooks: Arc::new(Notify::new()),
+        wake_webhooks: Arc::new(Wake::default()),
     };
     spawn_engines(&chassis, &core, caps, mailbox.clone());
     spawn_consumers(&chassis, &core)?;
@@ -128,10 +131,11 @@ fn spawn_engines(
     let dispatcher = Dispatcher {
         db: core.db.clone(),
         events: chassis.events.clone(),
-        keys: Arc::clone(&core.keys),
+        book: Arc::clone(&core.book),
         clock: Arc::clone(&core.clock),
         machine_clock: Arc::clone(&chassis.machine_clock),
         entropy: Arc::clone(&core.entropy),
+        ids: core.ids.clone(),
         client: core.client.clone(),
         caps,
         wake: Arc::clone(&core.wake_webhooks),
@@ -154,6 +158,11 @@ fn spawn_consumers(chassis: &Chassis, core: &Core) -> Result<(), StartError> {
         let (db, clock) = (core.db.clone(), Arc::clone(&core.clock));
         let shutdown = chassis.supervisor.shutdown();
         let core = Arc::new(core.clone());
+        let again = Arc::clone(&core);
+        chassis.parked.leave(&consumer, db.clone(), move |tx, event| {
+            let core = Arc::clone(&again);
+            Box::pin(async move { core.apply(tx, event).await })
+        });
         let consuming = consumer.run(db, feed, clock, shutdown, move |tx, event| {
             let core = Arc::clone(&core);
             Box::pin(async move { core.apply(tx, event).await })

@@ -3,6 +3,7 @@
 mod addresses;
 mod codes;
 mod listener;
+mod mending;
 mod people;
 mod support;
 mod webhooks;

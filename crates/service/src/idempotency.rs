@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 use prost::Message;
 use ring::{digest, hmac};
 
-use crate::db::{DbError, Tx};
+use crate::db::{Cell, DbError, Tx};
 
 /// Whose request it is, and of which method. Request ids of two principals never meet.
 #[derive(Clone, Copy, Debug)]
@@ -136,4 +136,39 @@ async fn claim(
         // Only a transaction that calls itself with its own request id gets here.
         None => Err(DbError::Corrupt { what: format!("a request of {method} without its response") }),
     }
+}
+
+/// A request whose effect is part of a group's, and what it is answered.
+#[derive(Clone, Debug)]
+pub struct Noted<'a> {
+    /// Whose request, and of which method.
+    pub scope: Scope<'a>,
+    /// Its id.
+    pub request_id: RequestId,
+    /// Its [`body_digest`].
+    pub digest: [u8; 32],
+    /// The response's bytes.
+    pub response: Vec<u8>,
+}
+
+/// Notes many requests at once, after their effects, in the same transaction. False if the id of any came before, or two
+/// are the same: the transaction must be rolled back then, and each done alone with [`once`].
+///
+/// # Errors
+///
+/// What the database returned.
+pub async fn note_all(tx: &mut Tx<'_>, requests: Vec<Noted<'_>>) -> Result<bool, DbError> {
+    let wanted = requests.len() as u64;
+    let rows = requests.into_iter().map(|noted| {
+        [
+            Cell::from(noted.scope.principal),
+            noted.request_id.as_uuid().into_bytes().into(),
+            noted.scope.method.into(),
+            noted.digest.into(),
+            noted.response.into(),
+        ]
+    });
+    let columns = ["principal", "request_id", "method", "digest", "response"];
+    let nothing = "ON CONFLICT DO NOTHING";
+    Ok(tx.bulk_upsert("bursar_requests", columns, rows.collect(), nothing).await? == wanted)
 }

@@ -25,6 +25,7 @@ pub mod supervisor;
 pub mod telemetry;
 pub mod tls;
 pub mod token;
+pub mod twin;
 
 mod sandbox;
 mod server;
@@ -39,4 +40,5 @@ pub use context::{CallContext, CustomerClaims};
 pub use deadline::Deadline;
 pub use error::{Invalid, OrStatus, PeerError, reason_of, status};
 pub use run::{Chassis, Parts, Spec, StartError};
+pub use server::Door;
 pub use supervisor::{Backoff, Supervisor};

@@ -117,9 +117,10 @@ async fn open_book(db: &Db) -> Result<(), DbError> {
 }
 
 /// Whether two processes made the same table at once: they collide in PostgreSQL's catalogue despite IF NOT EXISTS,
-/// as a unique violation there or as "relation already exists".
+/// as a unique violation there, or as a relation or its type that exists already.
 fn met_another(error: &DbError) -> bool {
-    error.is_unique_violation() || matches!(error, DbError::Statement { code, .. } if code == "42P07")
+    error.is_unique_violation()
+        || matches!(error, DbError::Statement { code, .. } if code == "42P07" || code == "42710")
 }
 
 /// The first of `migrations` that was not applied yet, after a check of those that were.

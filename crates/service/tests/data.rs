@@ -11,6 +11,7 @@ mod data {
     mod idempotency;
     mod migrations;
     mod outage;
+    mod retention;
     mod serving;
     mod support;
     mod transactions;

@@ -14,12 +14,56 @@ pub struct Config {
     pub keys: KeysConfig,
     /// What proofs are signed with.
     pub signing: SigningConfig,
+    /// Where the root key comes from.
+    pub seal: SealConfig,
+    /// The hardware security module.
+    pub pkcs11: Pkcs11Config,
+    /// How fast records are moved to a new key.
+    pub rewrap: RewrapConfig,
+}
+
+/// Where the root key comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RootKind {
+    /// `keys.root_file`.
+    File,
+    /// Custodians.
+    Shares,
+    /// A hardware security module.
+    Pkcs11,
+}
+
+/// `[seal]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SealConfig {
+    /// Which.
+    pub root: RootKind,
+}
+
+/// `[pkcs11]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pkcs11Config {
+    /// The module's library.
+    pub module: PathBuf,
+    /// Label of the token.
+    pub token: String,
+    /// File with its user's PIN.
+    pub pin_file: PathBuf,
+}
+
+/// `[rewrap]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RewrapConfig {
+    /// Records a second at most.
+    pub records_per_second: u32,
 }
 
 /// `[keys]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KeysConfig {
-    /// File of the root key.
+    /// File of the root key; empty where it does not come from a file.
+    #[serde(default)]
     pub root_file: PathBuf,
 }
 

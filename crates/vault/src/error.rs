@@ -1,5 +1,6 @@
 //! What can go wrong in the vault. No text of this module ever holds card data.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bursar_service::context::NoCustomer;
@@ -7,6 +8,7 @@ use bursar_service::db::DbError;
 use bursar_service::error::Invalid;
 use bursar_service::paging::PagingError;
 use bursar_service::token::TokenError;
+use bursar_service::twin::Lost;
 use bursar_types::{Failure, FieldViolation, Reason, Severity};
 
 use crate::crypto::record::OpenError;
@@ -76,6 +78,21 @@ pub(crate) enum VaultError {
     /// A proof could not be signed.
     #[error(transparent)]
     Proof(#[from] TokenError),
+    /// The state forbids it.
+    #[error("{0}")]
+    WrongState(&'static str),
+    /// All shares are there, and they do not make the vault's root key.
+    #[error("the shares do not open this vault: give all of them again")]
+    SharesWrong,
+    /// The keys were changed meanwhile: tried again with the new ones.
+    #[error("the keys were changed meanwhile")]
+    KeysChanged,
+    /// What the whole group failed for that this was a part of.
+    #[error("{0}")]
+    Together(Arc<VaultError>),
+    /// The deadline passed; what came of it, if anything, was not waited for.
+    #[error("the deadline passed")]
+    DeadlineExceeded,
     /// A library failed where it cannot.
     #[error("{0} failed")]
     Internal(&'static str),
@@ -85,6 +102,15 @@ impl VaultError {
     /// Whether the caller was refused, in distinction from something of ours being away or broken.
     pub(crate) fn is_refusal(&self) -> bool {
         self.reason().severity() == Severity::Caller || matches!(self, Self::RangeExhausted { .. })
+    }
+}
+
+impl From<Lost> for VaultError {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::DeadlineExceeded => Self::DeadlineExceeded,
+            Lost::Dropped => Self::Internal("the loop that commits"),
+        }
     }
 }
 
@@ -103,7 +129,13 @@ impl Failure for VaultError {
             Self::TicketInvalid => Reason::TicketInvalid,
             Self::RateLimited { .. } => Reason::RateLimited,
             Self::Overloaded => Reason::Overloaded,
+            Self::Key(KeyError::Sealed) => Reason::VaultSealed,
+            Self::Key(KeyError::Hsm(_)) => Reason::PeerUnavailable,
+            Self::WrongState(_) | Self::SharesWrong => Reason::WrongState,
+            Self::KeysChanged => Reason::Conflict,
             Self::Record(_) | Self::Key(_) | Self::Corrupt(_) => Reason::DataCorrupt,
+            Self::Together(error) => error.reason(),
+            Self::DeadlineExceeded => Reason::DeadlineExceeded,
             // A `TokenError` of ours is a fault of ours, never the caller's.
             Self::Proof(_) | Self::Internal(_) => Reason::Internal,
         }
@@ -113,6 +145,7 @@ impl Failure for VaultError {
         match self {
             Self::Db(error) => error.metadata(),
             Self::Invalid(error) => error.metadata(),
+            Self::Together(error) => error.metadata(),
             Self::NotFound { what } | Self::Exists { what } => vec![("kind", (*what).to_owned())],
             Self::RangeExhausted { range } => vec![("bin_range_id", range.clone())],
             Self::WeakPassword(weakness) => vec![("weakness", weakness.as_str().to_owned())],
@@ -135,6 +168,7 @@ impl Failure for VaultError {
         match self {
             Self::RateLimited { retry_after } => Some(*retry_after),
             Self::Overloaded => Some(Duration::from_secs(1)),
+            Self::Together(error) => error.retry_after(),
             _ => None,
         }
     }

@@ -12,26 +12,29 @@
 //! | `keys` | the key hierarchy and its root |
 //! | `store` | all SQL |
 //! | `grpc` | translation |
-//! | `audit` | who did what |
+//! | `group` | what is committed together |
+//! | `audit` | who did what, as a log that can be proven |
 //!
 //! A card number is decrypted in one function (`cases::reveal`), and nothing on the way of a payment decrypts at all:
 //! numbers are found by a keyed fingerprint.
 
-mod audit;
+pub mod audit;
 mod cases;
 mod config;
 mod crypto;
 mod error;
+mod group;
 mod grpc;
 mod harden;
 mod keys;
+pub mod measure;
 mod password_hash;
 mod payment;
 mod proof;
 mod start;
 mod store;
 
-pub use config::{Config, KeysConfig, SigningConfig};
+pub use config::{Config, KeysConfig, Pkcs11Config, RewrapConfig, RootKind, SealConfig, SigningConfig};
 
 use bursar_service::{Identity, Spec};
 

@@ -59,6 +59,22 @@ impl ProofSigner {
         self.clock.now()
     }
 
+    /// Signs a statement each about a card for a payment, as of now, with one signature over all.
+    pub(crate) fn sign_all(
+        &self,
+        statements: &[(CardId, &Payment, Statement)],
+    ) -> Result<Vec<Proof>, VaultError> {
+        let claims: Vec<CardProofClaims> = statements
+            .iter()
+            .map(|(card, payment, statement)| claims(self.fresh_jti(), *card, payment, *statement))
+            .collect();
+        let issued_at = self.now();
+        let grant = Grant { audience: CARD_PROOF_AUDIENCE, issued_at, lifetime: PROOF_LIFETIME };
+        let tokens = self.signer.sign_all(&grant, &claims)?;
+        let expires_at = end_of(issued_at);
+        Ok(tokens.into_iter().map(|token| Proof { token, expires_at }).collect())
+    }
+
     /// A fresh id of a proof.
     pub(crate) fn fresh_jti(&self) -> String {
         self.ids.next_uuid().to_string()
@@ -73,20 +89,27 @@ impl ProofSigner {
         statement: Statement,
         issued_at: Timestamp,
     ) -> Result<Proof, VaultError> {
-        let claims = CardProofClaims {
-            jti,
-            card_id: card.to_string(),
-            amount_minor: payment.amount.minor_units,
-            asset: payment.amount.asset.code().to_owned(),
-            merchant_id: payment.merchant_id.clone(),
-            expiry: statement.expiry,
-            cvv2: statement.cvv2,
-            card_password: statement.card_password,
-        };
+        let claims = claims(jti, card, payment, statement);
         let grant = Grant { audience: CARD_PROOF_AUDIENCE, issued_at, lifetime: PROOF_LIFETIME };
         let token = self.signer.sign(&grant, &claims)?;
-        // The token counts whole seconds: so does what we say of it.
-        let expires_at = Timestamp::from_micros(issued_at.as_seconds() * 1_000_000).plus(PROOF_LIFETIME);
-        Ok(Proof { token, expires_at })
+        Ok(Proof { token, expires_at: end_of(issued_at) })
+    }
+}
+
+/// When a proof ends. The token counts whole seconds: so does what we say of it.
+fn end_of(issued_at: Timestamp) -> Timestamp {
+    Timestamp::from_micros(issued_at.as_seconds() * 1_000_000).plus(PROOF_LIFETIME)
+}
+
+fn claims(jti: String, card: CardId, payment: &Payment, statement: Statement) -> CardProofClaims {
+    CardProofClaims {
+        jti,
+        card_id: card.to_string(),
+        amount_minor: payment.amount.minor_units,
+        asset: payment.amount.asset.code().to_owned(),
+        merchant_id: payment.merchant_id.clone(),
+        expiry: statement.expiry,
+        cvv2: statement.cvv2,
+        card_password: statement.card_password,
     }
 }

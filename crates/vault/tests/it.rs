@@ -3,11 +3,16 @@
 
 #[cfg(test)]
 mod it {
+    mod audit;
+    mod hsm;
     mod issue;
+    mod keys;
     mod password;
     mod reveal;
+    mod seal;
     mod secrecy;
     mod start;
+    mod stream;
     mod support;
     mod verify;
 }

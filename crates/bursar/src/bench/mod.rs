@@ -3,8 +3,15 @@
 //! A figure is measured in rounds in which the two take turns; medians are compared, so that what else the machine does
 //! weighs on both.
 
+mod events;
+mod gateway;
+mod iso8583;
 mod ledger;
+mod place;
+mod publisher;
 mod tell;
+mod vault;
+mod webhooks;
 
 use bursar_loadgen::{Figure, plot, report};
 
@@ -15,11 +22,30 @@ use crate::exit::Exit;
 pub(crate) async fn run(arguments: &Bench) -> Result<(), Exit> {
     let name = match arguments.name {
         BenchName::Ledger => "ledger",
+        BenchName::Iso8583 => "iso8583",
+        BenchName::Gateway => "gateway",
+        BenchName::Vault => "vault",
+        BenchName::Webhooks => "webhooks",
+        BenchName::Events => "events",
     };
+    if !matches!(arguments.name, BenchName::Ledger | BenchName::Vault) && !arguments.only.is_empty() {
+        return Err(Exit::usage("--only names figures of the ledger or the vault; leave it out"));
+    }
     let figures = match arguments.name {
         BenchName::Ledger => ledger::measure(arguments).await?,
+        BenchName::Iso8583 => iso8583::measure(arguments).await?,
+        BenchName::Gateway => gateway::measure(arguments).await?,
+        BenchName::Vault => vault::measure(arguments).await?,
+        BenchName::Webhooks => webhooks::measure(arguments).await?,
+        BenchName::Events => events::measure(arguments).await?,
     };
-    let database = if arguments.databases.database_url.is_some() { "postgres" } else { "sqlite" };
+    let database = if arguments.name == BenchName::Iso8583 {
+        "none"
+    } else if arguments.databases.database_url.is_some() {
+        "postgres"
+    } else {
+        "sqlite"
+    };
     if let Some(path) = &arguments.plot {
         let length = if arguments.quick { "quick" } else { "full" };
         let picture = plot::svg(&format!("bursar bench {name}, {database}, {length}"), &figures);

@@ -26,6 +26,8 @@ pub(crate) struct Endpoints {
     pub(crate) iso8583: String,
     /// HTTP: `http://127.0.0.1:8080`.
     pub(crate) http: String,
+    /// HTTP and JSON over mutual TLS: `https://127.0.0.1:8443`.
+    pub(crate) api: String,
     /// An operator's certificate.
     pub(crate) tls: Certificate,
     /// Certificates of the other outside callers: `backend`, `partner`.
@@ -67,6 +69,7 @@ impl Endpoints {
             gateway: address(Identity::Gateway),
             iso8583: local(ports.iso8583).to_string(),
             http: format!("http://{}", local(ports.http)),
+            api: format!("https://{}", local(ports.api)),
             tls: certificate(Identity::Operator),
             certificates: [Identity::Backend, Identity::Partner]
                 .into_iter()

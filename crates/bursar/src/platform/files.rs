@@ -17,10 +17,11 @@ use crate::store::provision::Databases;
 
 /// Services with a key of their own for what they store encrypted, and what the key is called in their configuration.
 /// In the sandbox each makes its key where there is none.
-const KEYS: [(Identity, &str); 3] = [
+const KEYS: [(Identity, &str); 4] = [
     (Identity::Vault, "root_file"),
     (Identity::Identity, "master_file"),
     (Identity::Notifications, "master_file"),
+    (Identity::Gateway, "master_file"),
 ];
 
 /// Services that sign: access tokens, card proofs, checkpoints of the journal.
@@ -84,6 +85,7 @@ pub(super) fn configurations(layout: &Layout, ports: &Ports, databases: &Databas
         if service == Identity::Gateway {
             set(&mut file, "iso8583", "listen", ports.listen(ports.iso8583).to_string());
             set(&mut file, "http", "listen", ports.listen(ports.http).to_string());
+            set(&mut file, "http", "api_listen", ports.listen(ports.api).to_string());
         }
         let text = toml::to_string(&file).map_err(|error| {
             Exit::software(format!("the configuration of {service} cannot be written: {error}"))

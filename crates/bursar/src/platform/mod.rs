@@ -102,6 +102,11 @@ impl Platform {
         files::configurations(&layout, &Ports::by_host(), &databases)
     }
 
+    /// The configuration of a service.
+    pub(crate) fn config(&self, service: Identity) -> PathBuf {
+        self.layout.config(service)
+    }
+
     /// Starts the five and waits until each serves; tells the way through `tell`.
     pub(crate) async fn start(self, tell: impl FnMut(FleetEvent)) -> Result<Running, Exit> {
         self.start_only(&SERVICES, tell).await

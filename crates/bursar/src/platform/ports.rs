@@ -26,6 +26,8 @@ pub(crate) struct Ports {
     pub(crate) iso8583: u16,
     /// The gateway's HTTP listener.
     pub(crate) http: u16,
+    /// The gateway's interface in JSON.
+    pub(crate) api: u16,
 }
 
 /// From where the processes are reached.
@@ -83,6 +85,7 @@ impl Ports {
             admin: [7201, 7202, 7203, 7204, 7205],
             iso8583: 8583,
             http: 8080,
+            api: 8443,
         }
     }
 
@@ -96,11 +99,11 @@ impl Ports {
             || found.next().ok_or_else(|| Exit::unavailable("no free ports below 30000: stop something"));
         let mut five = || -> Result<[u16; 5], Exit> { Ok([next()?, next()?, next()?, next()?, next()?]) };
         let (grpc, admin) = (five()?, five()?);
-        Ok(Self { reach: Reach::Loopback, grpc, admin, iso8583: next()?, http: next()? })
+        Ok(Self { reach: Reach::Loopback, grpc, admin, iso8583: next()?, http: next()?, api: next()? })
     }
 
     fn all(&self) -> impl Iterator<Item = u16> {
-        self.grpc.into_iter().chain(self.admin).chain([self.iso8583, self.http])
+        self.grpc.into_iter().chain(self.admin).chain([self.iso8583, self.http, self.api])
     }
 
     /// Where the service listens for gRPC.
@@ -144,7 +147,7 @@ mod tests {
     fn free_ports_differ_and_stay_out_of_the_outgoing_range() {
         let ports = Ports::choose(PortChoice::Free).unwrap();
         let all: HashSet<_> = ports.all().collect();
-        assert_eq!(all.len(), 12);
+        assert_eq!(all.len(), 13);
         assert!(all.iter().all(|port| (FREE_FROM..FREE_TO).contains(port)));
     }
 }

@@ -1,8 +1,9 @@
-//! The issuer's bank: what its files say.
+//! The issuer's bank: what its files say, and what the ledger makes of it.
 
-mod amount;
-mod camt054;
-mod xml;
+mod book;
+mod import;
+mod read;
 
-pub(crate) use camt054::{Credit, Entry, Notification, parse};
-pub(crate) use xml::Camt054Error;
+pub(crate) use book::Booker;
+pub(crate) use import::{Import, Imported};
+pub(crate) use read::BankFileError;

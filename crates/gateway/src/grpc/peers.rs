@@ -5,22 +5,36 @@ use std::time::Duration;
 use bursar_proto::access::Identity;
 use bursar_proto::ledger::v1::payment_service_client::PaymentServiceClient;
 use bursar_proto::ledger::v1::top_up_service_client::TopUpServiceClient;
-use bursar_proto::ledger::v1::{AuthorizeRequest, BookBankCreditRequest, BookBankCreditResponse, Payment};
+use bursar_proto::ledger::v1::{
+    AuthorizeRequest, AuthorizeStreamRequest, AuthorizeStreamResponse, BookBankCreditRequest,
+    BookBankCreditResponse, GetPaymentRequest, Payment, PostPresentmentRequest, RefundPaymentRequest,
+    ReversePaymentRequest,
+};
 use bursar_proto::vault::v1::verification_service_client::VerificationServiceClient;
 use bursar_proto::vault::v1::{
     VerifyCardPasswordRequest, VerifyCardPasswordResponse, VerifyCardRequest, VerifyCardResponse,
 };
-use bursar_service::Chassis;
 use bursar_service::client::PeerChannel;
 use bursar_service::config::ConfigError;
 use bursar_service::error::PeerError;
-use tonic::{Response, Status};
+use bursar_service::{Chassis, Deadline};
+use bursar_types::{Failure, Reason};
+use futures::future::BoxFuture;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Response, Status, Streaming};
 
+use super::stream::{Shared, Twin};
 use crate::error::GatewayError;
+use crate::issuer::{Answer, Issuer};
 
 /// Waits before a call is repeated that a peer could not take: its stream breaks when it restarts, and it is back soon.
 const AGAIN: [Duration; 3] =
     [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(400)];
+
+/// Time for a decision that nobody has set a time for.
+const UNHURRIED: Duration = Duration::from_secs(30);
+/// Of the time for a decision, what its answer needs to come back.
+const MARGIN: Duration = Duration::from_millis(10);
 
 /// Connections to vault and ledger. Every call here may be repeated: its request id follows from what is asked, or it
 /// changes nothing.
@@ -28,26 +42,21 @@ const AGAIN: [Duration; 3] =
 pub(crate) struct Peers {
     verification: VerificationServiceClient<PeerChannel>,
     payments: PaymentServiceClient<PeerChannel>,
+    authorizations: Shared<Authorizations>,
     top_ups: TopUpServiceClient<PeerChannel>,
 }
 
 impl Peers {
     pub(crate) fn connect(chassis: &Chassis) -> Result<Self, ConfigError> {
         let ledger = chassis.peer(Identity::Ledger)?;
+        // Apart from the others: what is decided must not wait behind what is listed.
+        let stream = Authorizations(PaymentServiceClient::new(chassis.peer(Identity::Ledger)?));
         Ok(Self {
+            authorizations: Shared::new(stream, &chassis.supervisor),
             verification: VerificationServiceClient::new(chassis.peer(Identity::Vault)?),
             payments: PaymentServiceClient::new(ledger.clone()),
             top_ups: TopUpServiceClient::new(ledger),
         })
-    }
-
-    pub(crate) async fn verify_card(
-        &self,
-        request: VerifyCardRequest,
-    ) -> Result<VerifyCardResponse, GatewayError> {
-        // A try of the CVV2 counts each time, so a call whose answer got lost is not sent again by ourselves.
-        let answer = self.verification.clone().verify_card(request).await;
-        answer.map(Response::into_inner).map_err(|status| PeerError::new(Identity::Vault, &status).into())
     }
 
     pub(crate) async fn verify_card_password(
@@ -61,23 +70,135 @@ impl Peers {
         .await
     }
 
+    /// Decides a payment, over the stream that all share.
     pub(crate) async fn authorize(&self, request: AuthorizeRequest) -> Result<Payment, GatewayError> {
-        let answer = patiently(Identity::Ledger, || {
-            let (mut client, request) = (self.payments.clone(), request.clone());
-            async move { client.authorize(request).await }
+        let reply = patiently(Identity::Ledger, || {
+            let (stream, request) = (self.authorizations.clone(), request.clone());
+            async move {
+                let left = Deadline::current().map_or(UNHURRIED, Deadline::remaining).saturating_sub(MARGIN);
+                let deadline_ms = i32::try_from(left.as_millis()).unwrap_or(i32::MAX).clamp(1, 60_000);
+                let id = request.request_id.clone();
+                let ask = AuthorizeStreamRequest { authorize: Some(request), deadline_ms };
+                let reply = stream.ask(id, ask).await?;
+                match refusal(reply.error_code, &reply.error_reason, reply.error_message) {
+                    Some(status) => Err(status),
+                    None => Ok(Response::new(reply.payment)),
+                }
+            }
         });
-        answer.await?.payment.ok_or(GatewayError::BadAnswer { peer: "ledger", what: "the payment" })
+        reply.await?.ok_or(GatewayError::BadAnswer { peer: "ledger", what: "the payment" })
+    }
+}
+
+/// The ledger's stream of authorizations.
+#[derive(Debug)]
+struct Authorizations(PaymentServiceClient<PeerChannel>);
+
+impl Twin for Authorizations {
+    type Ask = AuthorizeStreamRequest;
+    type Reply = AuthorizeStreamResponse;
+
+    fn open(
+        &self,
+        asks: ReceiverStream<Self::Ask>,
+    ) -> BoxFuture<'static, Result<Streaming<Self::Reply>, Status>> {
+        let mut client = self.0.clone();
+        Box::pin(async move { client.authorize_stream(asks).await.map(Response::into_inner) })
     }
 
-    pub(crate) async fn book_bank_credit(
-        &self,
-        request: BookBankCreditRequest,
-    ) -> Result<BookBankCreditResponse, GatewayError> {
-        patiently(Identity::Ledger, || {
+    fn id(reply: &Self::Reply) -> &str {
+        &reply.request_id
+    }
+}
+
+/// What a message of a stream says in the place of an answer, as the call would have said it.
+fn refusal(code: i32, reason: &str, message: String) -> Option<Status> {
+    if code == 0 {
+        return None;
+    }
+    let known = Reason::ALL.iter().find(|known| known.as_str() == reason);
+    Some(match known {
+        Some(reason) => bursar_service::status(&Refusal { reason: *reason, message }),
+        None => Status::new(tonic::Code::from_i32(code), message),
+    })
+}
+
+/// See [`refusal`].
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Refusal {
+    reason: Reason,
+    message: String,
+}
+
+impl Failure for Refusal {
+    fn reason(&self) -> Reason {
+        self.reason
+    }
+}
+
+impl Issuer for Peers {
+    fn verify_card(&self, request: VerifyCardRequest) -> Answer<'_, VerifyCardResponse> {
+        let mut client = self.verification.clone();
+        Box::pin(async move {
+            // A try of the CVV2 counts each time, so a call whose answer got lost is not sent again by ourselves.
+            let answer = client.verify_card(request).await;
+            answer.map(Response::into_inner).map_err(|status| PeerError::new(Identity::Vault, &status).into())
+        })
+    }
+
+    fn authorize(&self, request: AuthorizeRequest) -> Answer<'_, Payment> {
+        Box::pin(Self::authorize(self, request))
+    }
+
+    fn reverse(&self, request: ReversePaymentRequest) -> Answer<'_, ()> {
+        Box::pin(async move {
+            patiently(Identity::Ledger, || {
+                let (mut client, request) = (self.payments.clone(), request.clone());
+                async move { client.reverse_payment(request).await }
+            })
+            .await
+            .map(drop)
+        })
+    }
+
+    fn present(&self, request: PostPresentmentRequest) -> Answer<'_, ()> {
+        Box::pin(async move {
+            patiently(Identity::Ledger, || {
+                let (mut client, request) = (self.payments.clone(), request.clone());
+                async move { client.post_presentment(request).await }
+            })
+            .await
+            .map(drop)
+        })
+    }
+
+    fn refund(&self, request: RefundPaymentRequest) -> Answer<'_, ()> {
+        Box::pin(async move {
+            patiently(Identity::Ledger, || {
+                let (mut client, request) = (self.payments.clone(), request.clone());
+                async move { client.refund_payment(request).await }
+            })
+            .await
+            .map(drop)
+        })
+    }
+
+    fn payment(&self, request: GetPaymentRequest) -> Answer<'_, Payment> {
+        Box::pin(async move {
+            let answer = patiently(Identity::Ledger, || {
+                let (mut client, request) = (self.payments.clone(), request.clone());
+                async move { client.get_payment(request).await }
+            });
+            answer.await?.payment.ok_or(GatewayError::BadAnswer { peer: "ledger", what: "the payment" })
+        })
+    }
+
+    fn book_bank_credit(&self, request: BookBankCreditRequest) -> Answer<'_, BookBankCreditResponse> {
+        Box::pin(patiently(Identity::Ledger, move || {
             let (mut client, request) = (self.top_ups.clone(), request.clone());
             async move { client.book_bank_credit(request).await }
-        })
-        .await
+        }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use bursar_iso8583::Version;
 use bursar_proto::ledger::v1::{DeclineReason, Payment, PaymentState};
 use serde::Deserialize;
 
@@ -15,22 +16,37 @@ pub(super) struct ResponseCodes {
     approved: String,
     partially_approved: String,
     account_check: String,
+    advice_accepted: String,
+    reversal_accepted: String,
+    network_accepted: String,
     declined: HashMap<String, String>,
 }
 
 impl ResponseCodes {
-    /// The codes of our own network.
-    pub(super) fn builtin() -> Result<Self, String> {
-        Self::parse(include_str!("../../data/response_codes.toml"))
+    /// The codes of a version of the standard.
+    pub(super) fn builtin(version: Version) -> Result<Self, String> {
+        match version {
+            Version::V1987 | Version::Other(_) => {
+                Self::parse(include_str!("../../data/response_codes_87.toml"), 2)
+            }
+            _ => Self::parse(include_str!("../../data/response_codes_93.toml"), 3),
+        }
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a table whose codes have `width` characters.
+    fn parse(text: &str, width: usize) -> Result<Self, String> {
         let codes: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        let all =
-            codes.declined.values().chain([&codes.approved, &codes.partially_approved, &codes.account_check]);
-        for code in all {
-            if code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-                return Err(format!("`{code}` is no response code: field 39 has two letters or digits"));
+        let others = [
+            &codes.approved,
+            &codes.partially_approved,
+            &codes.account_check,
+            &codes.advice_accepted,
+            &codes.reversal_accepted,
+            &codes.network_accepted,
+        ];
+        for code in codes.declined.values().chain(others) {
+            if code.len() != width || !code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+                return Err(format!("`{code}` is no response code: field 39 has {width} letters or digits"));
             }
         }
         for reason in (1..).map_while(|number| DeclineReason::try_from(number).ok()) {
@@ -39,6 +55,26 @@ impl ResponseCodes {
             }
         }
         Ok(codes)
+    }
+
+    /// It is approved, in full.
+    pub(super) fn approved(&self) -> &str {
+        &self.approved
+    }
+
+    /// An advice is taken.
+    pub(super) fn advice_accepted(&self) -> &str {
+        &self.advice_accepted
+    }
+
+    /// A reversal is taken.
+    pub(super) fn reversal_accepted(&self) -> &str {
+        &self.reversal_accepted
+    }
+
+    /// A message of network management is taken.
+    pub(super) fn network_accepted(&self) -> &str {
+        &self.network_accepted
     }
 
     /// The code of a reason.
@@ -68,17 +104,20 @@ mod tests {
 
     #[test]
     fn every_reason_has_the_code_of_the_documents() {
-        let codes = ResponseCodes::builtin().unwrap();
+        let codes = ResponseCodes::builtin(Version::V1987).unwrap();
         assert_eq!(codes.declined(DeclineReason::AmountLimitExceeded), "61");
         assert_eq!(codes.declined(DeclineReason::CardFrozen), "62");
         assert_eq!(codes.declined(DeclineReason::Unspecified), "96");
+        let codes = ResponseCodes::builtin(Version::V1993).unwrap();
+        assert_eq!(codes.declined(DeclineReason::InsufficientFunds), "116");
+        assert_eq!(codes.reversal_accepted(), "400");
     }
 
     #[test]
-    fn a_profile_with_a_hole_or_a_bad_code_is_refused() {
-        let text = include_str!("../../data/response_codes.toml");
+    fn a_table_with_a_hole_or_a_bad_code_is_refused() {
+        let text = include_str!("../../data/response_codes_87.toml");
         let hole = text.replace("LEGAL_BLOCK = \"93\"\n", "");
-        assert!(ResponseCodes::parse(&hole).unwrap_err().contains("LEGAL_BLOCK"));
-        assert!(ResponseCodes::parse(&text.replace("\"93\"", "\"930\"")).unwrap_err().contains("930"));
+        assert!(ResponseCodes::parse(&hole, 2).unwrap_err().contains("LEGAL_BLOCK"));
+        assert!(ResponseCodes::parse(&text.replace("\"93\"", "\"930\""), 2).unwrap_err().contains("930"));
     }
 }

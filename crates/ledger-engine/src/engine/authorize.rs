@@ -27,6 +27,16 @@ enum Seen {
 
 impl Step<'_> {
     pub(crate) fn authorize(&mut self, ask: &Authorize) -> Handled {
+        let rate = self.state.rate_for(ask.card, ask.amount);
+        let exchanged = rate.and_then(|rate| Some((ask.exchanged(rate)?, rate.clone())));
+        match exchanged {
+            Some((billed, rate)) => self.authorize_billed(&billed, Some((ask.amount, rate))),
+            None => self.authorize_billed(ask, None),
+        }
+    }
+
+    /// `ask` is in the account's asset; `exchanged` is what the merchant asked for where that was another, and the rate.
+    fn authorize_billed(&mut self, ask: &Authorize, exchanged: Option<(Money, ExchangeRate)>) -> Handled {
         if self.state.program.is_none() {
             return refuse(RefusalReason::ProgramNotConfigured, Subject::Program);
         }
@@ -37,7 +47,7 @@ impl Step<'_> {
         if ids.iter().any(|id| self.state.holds.holds(id)) {
             return refuse(RefusalReason::AlreadyExists, Subject::Transfer);
         }
-        let seen = self.seen(ask);
+        let seen = self.seen(ask, exchanged.as_ref().map_or(ask.amount, |(amount, _)| *amount));
         if let Seen::Same(before) = seen
             && let Some(decided) = self.decided(before)
         {
@@ -49,7 +59,8 @@ impl Step<'_> {
             Seen::Never => ask.outside,
             Seen::Same(_) | Seen::Other => Some(DeclineReason::Duplicate),
         };
-        let mut assessment = self.state.assess(&Ask::of(ask), outside, self.at);
+        let mut assessment = self.state.assess(&Ask::of(ask, exchanged.is_some()), outside, self.at);
+        assessment.facts.rate = exchanged.as_ref().map(|(_, rate)| rate.clone());
         let mark = self.mark();
         let cleared = match self.set_aside(ask, &assessment) {
             Ok(cleared) => cleared,
@@ -62,7 +73,9 @@ impl Step<'_> {
             }
         };
         let keeps_reference = matches!(seen, Seen::Never);
-        self.open_payment(ask, &assessment, keeps_reference);
+        let exchange =
+            exchanged.map(|(merchant, rate)| Box::new(Exchange { merchant, rate, cleared: 0, refunded: 0 }));
+        self.open_payment(ask, &assessment, keeps_reference, exchange);
         if let Some((reference, until)) = reversed_early {
             self.state.early_reversals.remove(&reference);
             self.state.due.remove(&(until, Due::EarlyReversal(reference.clone())));
@@ -79,7 +92,7 @@ impl Step<'_> {
         decided.ok_or(Refusal::new(RefusalReason::PaymentNotFound, Subject::Payment))
     }
 
-    fn seen(&self, ask: &Authorize) -> Seen {
+    fn seen(&self, ask: &Authorize, asked: Money) -> Seen {
         let Some(before) = ask.network_reference.as_ref().and_then(|text| self.state.network.get(text))
         else {
             return Seen::Never;
@@ -87,8 +100,7 @@ impl Step<'_> {
         let same = self.state.payments.get(before).is_some_and(|payment| {
             payment.card == ask.card
                 && payment.kind == ask.kind
-                && payment.requested == ask.amount.minor_units
-                && payment.asset == ask.amount.asset
+                && asked_of(payment) == asked
                 && payment.decision.is_some()
         });
         if same { Seen::Same(*before) } else { Seen::Other }
@@ -168,7 +180,13 @@ impl Step<'_> {
         self.clear_money(&plan).map(Some)
     }
 
-    fn open_payment(&mut self, ask: &Authorize, assessment: &Assessment, keeps_reference: bool) {
+    fn open_payment(
+        &mut self,
+        ask: &Authorize,
+        assessment: &Assessment,
+        keeps_reference: bool,
+        exchange: Option<Box<Exchange>>,
+    ) {
         let decision = &assessment.decision;
         let holds = held(decision, ask) > 0;
         let payment = Payment {
@@ -191,6 +209,7 @@ impl Step<'_> {
             elements: Vec::new(),
             counted: Vec::new(),
             created_at: self.at,
+            exchange,
         };
         self.insert_payment(payment);
     }
@@ -264,7 +283,9 @@ impl Step<'_> {
 
     pub(crate) fn increment_payment(&mut self, increment: &IncrementPayment) -> Handled {
         let payment = self.payment(&increment.payment)?;
-        positive(increment.amount, Money::zero(payment.asset))?;
+        let exchanged = increment.amount.asset != payment.asset;
+        let billed = self.in_asset(increment.amount, payment.asset, payment.exchange.as_deref())?;
+        positive(billed, Money::zero(payment.asset))?;
         let (id, before, approval_code) = (payment.id, payment.sums, payment.approval_code.clone());
         let live = |hold: &Hold| hold.expires_at.is_none_or(|until| until > self.at);
         let Some(hold) =
@@ -275,16 +296,17 @@ impl Step<'_> {
         let again = Ask {
             card: payment.card,
             kind: payment.kind,
-            amount: increment.amount,
+            amount: billed,
             channel: payment.channel,
             entry_mode: payment.entry_mode,
             merchant: &payment.merchant,
             verification: None,
             partial_allowed: false,
             stand_in: false,
+            exchanged,
         };
         let mut assessment = self.state.assess(&again, None, self.at);
-        let amount = increment.amount.minor_units;
+        let amount = billed.minor_units;
         let decision = &mut assessment.decision;
         if decision.verdict != Verdict::Declined {
             let mark = self.mark();
@@ -329,4 +351,12 @@ fn held(decision: &Decision, ask: &Authorize) -> i64 {
         Some(spendable) if ask.stand_in => decision.approved.min(spendable.max(0)),
         _ => decision.approved,
     }
+}
+
+/// What a payment's merchant asked for.
+fn asked_of(payment: &Payment) -> Money {
+    payment
+        .exchange
+        .as_ref()
+        .map_or(Money::new(payment.requested, payment.asset), |exchange| exchange.merchant)
 }

@@ -175,12 +175,13 @@ impl Step<'_> {
 
     pub(crate) fn clear_payment(&mut self, clear: &ClearPayment) -> Handled {
         let payment = self.payment(&clear.payment)?;
-        positive(clear.amount, Money::zero(payment.asset))?;
+        let billed = self.in_asset(clear.amount, payment.asset, payment.exchange.as_deref())?;
+        positive(billed, Money::zero(payment.asset))?;
         let sums = payment.sums;
         if matches!(payment.status(), PaymentStatus::Declined | PaymentStatus::Checked) {
             return refuse(RefusalReason::PaymentState, Subject::Payment);
         }
-        let amount = clear.amount.minor_units;
+        let amount = billed.minor_units;
         if sums.cleared.checked_add(amount).is_none() {
             return refuse(RefusalReason::Overflow, Subject::Amount);
         }
@@ -197,7 +198,7 @@ impl Step<'_> {
             hold: payment.hold,
             fee_hold: payment.fee_hold,
             outstanding: sums.outstanding(),
-            amount: clear.amount,
+            amount: billed,
             last: clear.last,
             transfers: clear.transfers,
             value_date: clear.value_date,
@@ -206,6 +207,9 @@ impl Step<'_> {
         };
         let cleared = self.clear_money(&plan)?;
         self.record_clearing(plan.payment, &cleared);
+        self.note_exchange(plan.payment, clear.amount, |exchange, cleared| {
+            exchange.cleared = exchange.cleared.saturating_add(cleared);
+        });
         self.payment_step(plan.payment, amount)
     }
 
@@ -252,17 +256,18 @@ impl Step<'_> {
             return refuse(RefusalReason::ProgramNotConfigured, Subject::Program);
         }
         self.check_new_payment(force.payment, force.network_reference.as_ref())?;
-        let Some(internal) = self.state.internal(force.amount.asset) else {
+        let billed = self.in_cards_asset(force.card, force.amount)?;
+        let Some(internal) = self.state.internal(billed.asset) else {
             return refuse(RefusalReason::AssetNotConfigured, Subject::Amount);
         };
-        let payer = self.account_of(&force.card, force.amount)?;
+        let payer = self.account_of(&force.card, billed)?;
         let plan = ClearPlan {
             payment: force.payment,
             payer: payer.map(|(account, _)| account),
             hold: None,
             fee_hold: None,
             outstanding: 0,
-            amount: force.amount,
+            amount: billed,
             last: true,
             transfers: force.transfers,
             value_date: force.value_date,
@@ -270,12 +275,14 @@ impl Step<'_> {
             merchant: &force.merchant,
         };
         let cleared = self.clear_money(&plan)?;
-        let mut payment = self.bare_payment(force.payment, force.card, payer, force.amount, &force.merchant);
+        let mut payment = self.bare_payment(force.payment, force.card, payer, billed, &force.merchant);
+        payment.exchange = self.exchange_of(force.amount, billed.asset);
         payment.channel = force.channel;
         payment.network_reference = force.network_reference.clone();
         self.insert_payment(payment);
         self.record_clearing(force.payment, &cleared);
-        self.payment_step(force.payment, force.amount.minor_units)
+        self.note_exchange(force.payment, force.amount, |exchange, cleared| exchange.cleared = cleared);
+        self.payment_step(force.payment, billed.minor_units)
     }
 
     pub(crate) fn check_new_payment(
@@ -339,6 +346,7 @@ impl Step<'_> {
             elements: Vec::new(),
             counted: Vec::new(),
             created_at: self.at,
+            exchange: None,
         }
     }
 }

@@ -55,7 +55,8 @@ impl Step<'_> {
                 zone: self.state.zone(),
             };
             self.state.counters_to_move(&self.state.rules(card, version), &profile, &mut moving);
-            fees::counters_to_move(&version.spec, payment.kind, &profile, &mut moving);
+            let exchanged = payment.exchange.is_some();
+            fees::counters_to_move(&version.spec, payment.kind, exchanged, &profile, &mut moving);
         }
         counted.reserve(moving.len());
         let at = self.at;

@@ -28,11 +28,13 @@ pub(crate) struct Ask<'a> {
     pub(crate) partial_allowed: bool,
     /// Whether it was approved already in the engine's place.
     pub(crate) stand_in: bool,
+    /// Whether the amount was exchanged from another asset.
+    pub(crate) exchanged: bool,
 }
 
 impl<'a> Ask<'a> {
     /// What an authorization asks for.
-    pub(crate) fn of(ask: &'a Authorize) -> Self {
+    pub(crate) fn of(ask: &'a Authorize, exchanged: bool) -> Self {
         Self {
             card: ask.card,
             kind: ask.kind,
@@ -43,6 +45,7 @@ impl<'a> Ask<'a> {
             verification: Some(&ask.verification),
             partial_allowed: ask.partial_allowed,
             stand_in: ask.stand_in,
+            exchanged,
         }
     }
 }
@@ -143,6 +146,7 @@ impl State {
                 .and_then(|(card, _)| self.customers.get(&card.customer))
                 .map(|standing| CustomerFacts { status: standing.status, kyc_level: standing.kyc_level }),
             used: Vec::new(),
+            rate: None,
             carried_out: true,
         }
     }
@@ -165,7 +169,8 @@ impl DecisionRecord {
             },
             None => Rules::NONE,
         };
-        let ask = Ask::of(&self.ask);
+        let exchanged = self.facts.rate.as_ref().and_then(|rate| self.ask.exchanged(rate));
+        let ask = Ask::of(exchanged.as_ref().unwrap_or(&self.ask), exchanged.is_some());
         let case = Case { ask: &ask, facts: &self.facts, spec: self.spec.as_ref(), rules };
         let mut decision = case.decide(&mut Counters::Recorded(self.facts.used.iter()));
         if !self.facts.carried_out {
@@ -235,7 +240,7 @@ impl Case<'_> {
             false => Vec::new(),
         };
         let fee_of = |amount: i64| match first {
-            true => fees::fee_of(&spec.fees, &free, ask.kind, ask.channel, cross_border, amount),
+            true => fees::fee_of(&spec.fees, &free, ask, cross_border, amount),
             false => Some(0),
         };
         let partial = ask.partial_allowed

@@ -76,10 +76,22 @@ impl DecisionRecord {
         Explanation::default()
     }
 
+    /// What was asked for in minor units of the account's asset.
+    fn billed(&self) -> i64 {
+        let rate = self.facts.rate.as_ref();
+        let billed = rate.and_then(|rate| rate.convert(self.ask.amount)).unwrap_or(self.ask.amount);
+        billed.minor_units
+    }
+
     /// Makes the change.
     fn change(&mut self, change: Change) {
         match change {
             Change::AmountAtMost(most) => {
+                // The changes are told in the account's asset.
+                let exchanged = self.facts.rate.take().and_then(|rate| self.ask.exchanged(&rate));
+                if let Some(exchanged) = exchanged {
+                    self.ask = exchanged;
+                }
                 self.ask.amount.minor_units = self.ask.amount.minor_units.min(most);
             }
             Change::SpendableAtLeast(least) => {
@@ -167,7 +179,7 @@ enum Way {
 
 /// What takes one reason away.
 fn change_for(failing: &Failing, record: &DecisionRecord) -> Way {
-    let amount = record.ask.amount.minor_units;
+    let amount = record.billed();
     if let DeclineReason::AmountLimitExceeded | DeclineReason::InsufficientFunds = failing.reason
         && let Some(within) = failing.within.filter(|within| *within > 0)
     {
@@ -184,7 +196,7 @@ fn change_of_state(reason: DeclineReason, record: &DecisionRecord) -> Option<Cha
         DeclineReason::InsufficientFunds => {
             // Nothing is there at all, or the fee eats it: say what would do.
             let fee = |amount: i64| record.spec.as_ref().map_or(0, |spec| fee_at_most(spec, amount));
-            let amount = record.ask.amount.minor_units;
+            let amount = record.billed();
             Some(Change::SpendableAtLeast(amount.saturating_add(fee(amount))))
         }
         DeclineReason::CardNotActivated => {

@@ -1,22 +1,23 @@
 //! What a payment costs, by the product's schedule.
 
 use super::decide::Ask;
-use bursar_types::Timestamp;
+use bursar_types::{Money, Timestamp};
 
 use super::limits::{Counters, Moving, Profile};
 use super::state::State;
 use crate::{
-    Channel, ControlScope, CounterKey, CounterOwner, Decision, FEE_COUNTERS, FeeEvent, FeeItem, FeeTier,
-    PaymentKind, ProductSpec, Window,
+    Channel, ControlScope, CounterKey, CounterOwner, Decision, ExchangeRate, FEE_COUNTERS, FeeEvent, FeeItem,
+    FeeTier, PaymentKind, ProductSpec, Window,
 };
 
 impl FeeItem {
     /// Whether it is charged on such a payment.
-    pub fn applies(&self, kind: PaymentKind, channel: Channel, cross_border: bool) -> bool {
+    pub fn applies(&self, kind: PaymentKind, channel: Channel, cross_border: bool, exchanged: bool) -> bool {
         match self.event {
             FeeEvent::Purchase => kind == PaymentKind::Purchase,
             FeeEvent::CrossBorder => cross_border,
             FeeEvent::Cash => kind == PaymentKind::Cash,
+            FeeEvent::Exchange => exchanged,
             FeeEvent::NonDirect => kind == PaymentKind::Purchase && channel != Channel::InApp,
         }
     }
@@ -65,17 +66,16 @@ impl FeeTier {
 pub(crate) fn fee_of(
     items: &[FeeItem],
     free: &[u16],
-    kind: PaymentKind,
-    channel: Channel,
+    ask: &Ask<'_>,
     cross_border: bool,
     amount: i64,
 ) -> Option<i64> {
-    if kind == PaymentKind::AccountCheck {
+    if ask.kind == PaymentKind::AccountCheck {
         return Some(0);
     }
     let mut sum = 0_i64;
     for item in items {
-        if item.applies(kind, channel, cross_border) && !free.contains(&item.id) {
+        if item.applies(ask.kind, ask.channel, cross_border, ask.exchanged) && !free.contains(&item.id) {
             sum = sum.checked_add(item.on(amount)?)?;
         }
     }
@@ -92,7 +92,7 @@ pub(crate) fn left_free(
     let applying = |item: &&FeeItem| {
         item.free_per_month > 0
             && ask.kind != PaymentKind::AccountCheck
-            && item.applies(ask.kind, ask.channel, profile.cross_border)
+            && item.applies(ask.kind, ask.channel, profile.cross_border, ask.exchanged)
     };
     let mut free = Vec::new();
     for item in spec.fees.iter().filter(applying) {
@@ -113,6 +113,10 @@ pub struct Quote {
     pub fees: Vec<QuotedFee>,
     /// The moment it is for.
     pub at: Timestamp,
+    /// The amount in the account's asset.
+    pub billed: Money,
+    /// The rate it was exchanged at, if it was.
+    pub rate: Option<ExchangeRate>,
 }
 
 /// One fee of a quote.
@@ -148,11 +152,9 @@ impl State {
         let live = Some(self.live_counters(card, at));
         let mut counters = Counters::Live { live, used: Vec::new() };
         let free = left_free(&version.spec, ask, &profile, &mut counters);
-        let charged = version
-            .spec
-            .fees
-            .iter()
-            .filter(|item| item.applies(ask.kind, ask.channel, cross_border) && !free.contains(&item.id));
+        let charged = version.spec.fees.iter().filter(|item| {
+            item.applies(ask.kind, ask.channel, cross_border, ask.exchanged) && !free.contains(&item.id)
+        });
         let quoted = |item: &FeeItem| {
             let amount = item.on(ask.amount.minor_units)?;
             Some(QuotedFee { item: item.id, event: item.event, amount })
@@ -165,11 +167,12 @@ impl State {
 pub(crate) fn counters_to_move(
     spec: &ProductSpec,
     kind: PaymentKind,
+    exchanged: bool,
     profile: &Profile<'_>,
     into: &mut Vec<Moving>,
 ) {
     for item in &spec.fees {
-        if item.free_per_month > 0 && item.applies(kind, profile.channel, profile.cross_border) {
+        if item.free_per_month > 0 && item.applies(kind, profile.channel, profile.cross_border, exchanged) {
             let below = Some(item.free_per_month);
             into.push(Moving {
                 key: item.counter(profile),
@@ -210,13 +213,17 @@ mod tests {
 
     #[test]
     fn only_what_applies_is_charged() {
-        let mut abroad = item(100, 0, 0, None);
-        abroad.event = FeeEvent::CrossBorder;
-        let items = [item(1, 0, 0, None), abroad];
-        assert_eq!(fee_of(&items, &[], PaymentKind::Purchase, Channel::Pos, true, 5), Some(101));
-        assert_eq!(fee_of(&items, &[], PaymentKind::Purchase, Channel::Pos, false, 5), Some(1));
-        assert_eq!(fee_of(&items, &[], PaymentKind::Cash, Channel::Atm, false, 5), Some(0));
-        assert_eq!(fee_of(&items, &[], PaymentKind::AccountCheck, Channel::Pos, true, 0), Some(0));
+        let of = |event| FeeItem { event, ..item(1, 0, 0, None) };
+        let applies =
+            |event, kind, abroad, exchanged| of(event).applies(kind, Channel::Pos, abroad, exchanged);
+        assert!(applies(FeeEvent::Purchase, PaymentKind::Purchase, false, false));
+        assert!(!applies(FeeEvent::Purchase, PaymentKind::Cash, true, true));
+        assert!(applies(FeeEvent::CrossBorder, PaymentKind::Cash, true, false));
+        assert!(!applies(FeeEvent::CrossBorder, PaymentKind::Cash, false, true));
+        assert!(applies(FeeEvent::Exchange, PaymentKind::Purchase, false, true));
+        assert!(!applies(FeeEvent::Exchange, PaymentKind::Purchase, true, false));
+        assert!(of(FeeEvent::NonDirect).applies(PaymentKind::Purchase, Channel::Online, false, false));
+        assert!(!of(FeeEvent::NonDirect).applies(PaymentKind::Purchase, Channel::InApp, false, false));
     }
 
     #[test]

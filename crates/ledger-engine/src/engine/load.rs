@@ -57,6 +57,7 @@ impl Engine {
             bank_credits: owned(state.bank_credits.sorted()),
             reversed: state.reversed.sorted().into_iter().map(|(id, ())| *id).collect(),
             proofs: owned(state.proofs.sorted()),
+            rates: state.rates.values().cloned().collect(),
             early_reversals: owned(state.early_reversals.sorted()),
         }
     }
@@ -104,6 +105,7 @@ impl Engine {
         list!(bank_credits, state.bank_credits.sorted(), |(id, booking)| ((*id).clone(), (*booking).clone()));
         list!(reversed, state.reversed.sorted(), |(id, ())| **id);
         list!(proofs, state.proofs.sorted(), |(proof, until)| ((*proof).clone(), **until));
+        list!(rates, state.rates.values().collect::<Vec<_>>(), |rate| (*rate).clone());
         list!(early_reversals, state.early_reversals.sorted(), |(reference, until)| (
             (*reference).clone(),
             **until
@@ -216,6 +218,11 @@ impl Restore {
         for (proof, until) in slice.proofs {
             state.due.insert((until, Due::Proof(proof.clone())));
             once(state.proofs.insert_new(proof.clone(), until), "proofs", &proof)?;
+        }
+        for rate in slice.rates {
+            let (from, to) = (rate.from, rate.to);
+            let new = state.rates.insert((from, to), rate).is_none();
+            once(new, "rates", &format_args!("{} to {}", from.code(), to.code()))?;
         }
         for (reference, until) in slice.early_reversals {
             state.due.insert((until, Due::EarlyReversal(reference.clone())));

@@ -7,6 +7,7 @@ mod cards;
 mod clearing;
 mod counting;
 mod decide;
+mod exchanging;
 mod explain;
 mod fees;
 mod invariants;
@@ -69,7 +70,10 @@ impl Engine {
     /// What would be decided on `ask` at the moment `at`, with nothing changed: duplicates and early reversals, which
     /// concern the message and not the card, are not looked at. For quotes and explanations.
     pub fn assess(&self, at: Timestamp, ask: &Authorize) -> Decision {
-        self.state.assess(&decide::Ask::of(ask), ask.outside, self.state.now.max(at)).decision
+        let rate = self.state.rate_for(ask.card, ask.amount);
+        let exchanged = rate.and_then(|rate| ask.exchanged(rate));
+        let asked = decide::Ask::of(exchanged.as_ref().unwrap_or(ask), exchanged.is_some());
+        self.state.assess(&asked, ask.outside, self.state.now.max(at)).decision
     }
 
     /// What a payment would cost at the moment `at`, each fee by itself, and how it would be decided. What counts as free
@@ -77,7 +81,12 @@ impl Engine {
     pub fn quote(&self, at: Timestamp, ask: &Authorize) -> Quote {
         let at = self.state.now.max(at);
         let decision = self.assess(at, ask);
-        Quote { fees: self.state.fees(&decide::Ask::of(ask), at), decision, at }
+        let rate = self.state.rate_for(ask.card, ask.amount);
+        let exchanged = rate.and_then(|rate| ask.exchanged(rate));
+        let asked = exchanged.as_ref().unwrap_or(ask);
+        let fees = self.state.fees(&decide::Ask::of(asked, exchanged.is_some()), at);
+        let rate = exchanged.as_ref().and(rate).cloned();
+        Quote { fees, decision, at, billed: asked.amount, rate }
     }
 
     /// The whole record of a decision, if the controls it was taken under are still in force.
@@ -180,6 +189,11 @@ impl Engine {
         }
     }
 
+    /// The rates of exchange, by pair.
+    pub fn rates(&self) -> impl Iterator<Item = &ExchangeRate> {
+        self.state.rates.values()
+    }
+
     /// A payment.
     pub fn payment(&self, id: PaymentId) -> Option<&Payment> {
         self.state.payments.get(&id)
@@ -253,6 +267,7 @@ impl Step<'_> {
             Action::ClearPayment(clear) => self.clear_payment(clear),
             Action::ForcePost(force) => self.force_post(force),
             Action::RefundPayment(refund) => self.refund_payment(refund),
+            Action::SetExchangeRates { rates } => self.set_exchange_rates(rates),
             Action::Tick { max } => self.tick(*max),
         }
     }

@@ -25,7 +25,10 @@ impl Step<'_> {
             return refuse(RefusalReason::PaymentState, Subject::Payment);
         }
         let asset = payment.asset;
-        let amount = reversal.amount.unwrap_or(Money::new(open, asset));
+        let amount = match reversal.amount {
+            Some(amount) => self.at_its_rate(payment, amount)?,
+            None => Money::new(open, asset),
+        };
         positive(amount, Money::zero(asset))?;
         let amount = amount.minor_units;
         if amount > open {
@@ -81,31 +84,40 @@ impl Step<'_> {
     }
 
     pub(crate) fn refund_payment(&mut self, refund: &RefundPayment) -> Handled {
-        let amount = refund.amount.minor_units;
-        let (id, account, merchant, before, fresh) = match &refund.target {
+        let (id, account, merchant, before, fresh, billed) = match &refund.target {
             RefundTarget::Payment(reference) => {
                 let payment = self.payment(reference)?;
-                positive(refund.amount, Money::zero(payment.asset))?;
+                let billed = self.in_asset(refund.amount, payment.asset, payment.exchange.as_deref())?;
+                positive(billed, Money::zero(payment.asset))?;
                 let sums = payment.sums;
-                if i128::from(sums.refunded) + i128::from(amount) > i128::from(sums.cleared) {
+                // Rates move: what was paid in another asset is paid back up to what was posted of that.
+                let abroad = payment.exchange.as_ref().filter(|e| e.merchant.asset == refund.amount.asset);
+                let (so_far, more, most) = match abroad.filter(|exchange| exchange.cleared > 0) {
+                    Some(exchange) => (exchange.refunded, refund.amount.minor_units, exchange.cleared),
+                    None => (sums.refunded, billed.minor_units, sums.cleared),
+                };
+                if i128::from(so_far) + i128::from(more) > i128::from(most) {
                     return refuse(RefusalReason::ExceedsCleared, Subject::Amount);
                 }
-                (payment.id, payment.account, payment.merchant.clone(), sums, None)
+                (payment.id, payment.account, payment.merchant.clone(), sums, None, billed)
             }
             RefundTarget::Unlinked { payment, card, merchant, channel } => {
-                if amount <= 0 {
+                let billed = self.in_cards_asset(*card, refund.amount)?;
+                if billed.minor_units <= 0 {
                     return refuse(RefusalReason::InvalidAmount, Subject::Amount);
                 }
                 self.check_new_payment(*payment, None)?;
-                let Some(owner) = self.account_of(card, refund.amount)? else {
+                let Some(owner) = self.account_of(card, billed)? else {
                     return refuse(RefusalReason::CardNotFound, Subject::Card);
                 };
-                let mut fresh = self.bare_payment(*payment, *card, Some(owner), refund.amount, merchant);
+                let mut fresh = self.bare_payment(*payment, *card, Some(owner), billed, merchant);
                 fresh.channel = *channel;
-                (*payment, Some(owner.0), merchant.clone(), Sums::default(), Some(fresh))
+                fresh.exchange = self.exchange_of(refund.amount, billed.asset);
+                (*payment, Some(owner.0), merchant.clone(), Sums::default(), Some(fresh), billed)
             }
         };
-        let Some(internal) = self.state.internal(refund.amount.asset) else {
+        let amount = billed.minor_units;
+        let Some(internal) = self.state.internal(billed.asset) else {
             return refuse(RefusalReason::AssetNotConfigured, Subject::Amount);
         };
         // What the customer still owes for this payment is paid back first.
@@ -116,7 +128,7 @@ impl Step<'_> {
             hold: None,
             fee_hold: None,
             outstanding: 0,
-            amount: refund.amount,
+            amount: billed,
             last: true,
             transfers: refund.transfers,
             value_date: refund.value_date,
@@ -146,6 +158,9 @@ impl Step<'_> {
         };
         let transfer = if amount > repaid { main } else { short };
         self.advance(id, ElementKind::Refunded, amount, Some(transfer), sums);
+        self.note_exchange(id, refund.amount, |exchange, refunded| {
+            exchange.refunded = exchange.refunded.saturating_add(refunded);
+        });
         self.payment_step(id, amount)
     }
 }

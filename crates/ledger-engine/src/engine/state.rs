@@ -99,6 +99,7 @@ pub(crate) struct State {
     pub(crate) reversed: IdTable<TransferId, ()>,
     pub(crate) proofs: TextTable<Reference, Timestamp>,
     pub(crate) early_reversals: TextTable<Reference, Timestamp>,
+    pub(crate) rates: BTreeMap<(Asset, Asset), ExchangeRate>,
     /// Derived: what ends when.
     pub(crate) due: BTreeSet<(Timestamp, Due)>,
 }

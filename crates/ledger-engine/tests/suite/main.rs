@@ -5,6 +5,7 @@ mod accounts;
 mod cards;
 mod controls;
 mod decisions;
+mod exchange;
 mod fixtures;
 mod hostile;
 mod model;

@@ -17,7 +17,7 @@ use crate::derive;
 use crate::error::LedgerError;
 use crate::journal::Body;
 use crate::project::controls::{self, Owner};
-use crate::project::{Known, ProductRecord, public, terms};
+use crate::project::{Known, ProductRecord, exchange, public, terms};
 use crate::store::read;
 use crate::writer::Order;
 
@@ -138,6 +138,37 @@ impl ProgramService for Api {
         let (id, scope, controls) = (&message.request_id, ControlScope::Program, message.controls.as_ref());
         let position = self.set_controls(&context, id, scope, controls, body).await.or_status()?;
         Ok(Response::new(proto::SetProgramControlsResponse { position }))
+    }
+
+    async fn set_exchange_rates(
+        &self,
+        request: Request<proto::SetExchangeRatesRequest>,
+    ) -> Result<Response<proto::SetExchangeRatesResponse>, Status> {
+        let context = CallContext::of(&request).clone();
+        let message = request.into_inner();
+        let rates = exchange::parse(&message.rates).or_status()?;
+        let body =
+            Body::new("SetExchangeRates", &context.principal()).field("rates", encoded(Some(&message)));
+        let action = Action::SetExchangeRates { rates };
+        let position = self.give(&context, &message.request_id, body, action).await.or_status()?.position;
+        Ok(Response::new(proto::SetExchangeRatesResponse { position }))
+    }
+
+    async fn list_exchange_rates(
+        &self,
+        request: Request<proto::ListExchangeRatesRequest>,
+    ) -> Result<Response<proto::ListExchangeRatesResponse>, Status> {
+        let message = request.into_inner();
+        let page =
+            Page::<String>::parse(message.page_size, &message.page_token, "ListExchangeRates").or_status()?;
+        let look = self.0.handle.read(|engine, _| engine.rates().map(public::rate).collect::<Vec<_>>());
+        let pair = |rate: &proto::ExchangeRate| format!("{}/{}", rate.from, rate.to);
+        let mut rates = look.await.or_status()?;
+        rates.sort_by_key(pair);
+        rates.retain(|rate| page.after().is_none_or(|after| pair(rate) > *after));
+        rates.truncate(usize::try_from(page.limit()).unwrap_or(usize::MAX));
+        let (rates, next_page_token) = page.finish(rates, pair);
+        Ok(Response::new(proto::ListExchangeRatesResponse { rates, next_page_token }))
     }
 
     async fn set_account_controls(

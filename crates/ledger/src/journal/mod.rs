@@ -226,4 +226,6 @@ pub(crate) fn whole<T: Wire>(bytes: &[u8]) -> Result<T, WireError> {
 }
 
 #[cfg(test)]
+mod decisions;
+#[cfg(test)]
 mod tests;

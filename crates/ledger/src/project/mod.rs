@@ -3,6 +3,7 @@
 
 pub(crate) mod controls;
 mod events;
+pub(crate) mod exchange;
 mod model;
 mod projector;
 pub(crate) mod public;

@@ -221,6 +221,11 @@ impl Model {
                     pending.told.push(Told::Payment(*payment, kind));
                 }
             }
+            Effect::PaymentExchanged { payment, exchange } => {
+                let record = self.payments.get_mut(payment).ok_or_else(|| misfit(position, payment))?;
+                record.payment.exchange = Some(exchange.clone());
+                self.dirty.payments.insert(*payment);
+            }
             Effect::ProductChanged(version) => {
                 let key = (version.product, version.version);
                 self.products.insert(key, ProductRecord { version: (**version).clone(), position });
@@ -233,6 +238,7 @@ impl Model {
             // The engine's own state, which no reader asks for: replaying makes it again.
             Effect::BalanceMoved { .. }
             | Effect::ProgramConfigured(_)
+            | Effect::RatesSet(_)
             | Effect::ControlsSet { .. }
             | Effect::CounterMoved { .. }
             | Effect::ProofUsed { .. }

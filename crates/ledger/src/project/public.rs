@@ -1,8 +1,9 @@
 //! Rows of the projections as the contract's messages.
 
 use bursar_ledger_engine::{
-    Account, AccountCode, BalanceLimit, Card, CardStatus, Cause, Channel, CloseReason, ElementKind,
-    FreezeHolder, FreezeScope, Hold, HoldSums, NormalSide, PaymentStatus, Role, TransferCode, Verdict,
+    Account, AccountCode, BalanceLimit, Card, CardStatus, Cause, Channel, CloseReason, ElementKind, Exchange,
+    ExchangeRate, FreezeHolder, FreezeScope, Hold, HoldSums, NormalSide, Payment, PaymentStatus, Role,
+    TransferCode, Verdict,
 };
 use bursar_proto::common::v1::Money;
 use bursar_proto::ledger::v1 as proto;
@@ -309,12 +310,39 @@ pub(crate) fn payment(record: &PaymentRecord, reader: Reader) -> proto::Payment 
         position: record.opened,
         elements: elements.map(|(element, position)| self::element(element, *position, asset)).collect(),
         sums: Some(sums(&payment.sums)),
+        exchange: payment.exchange.as_deref().map(|it| exchange(payment, it)),
     }
 }
 
 /// A payment as events tell it: without inner reasons.
 pub(crate) fn told_payment(record: &PaymentRecord) -> proto::Payment {
     payment(record, Reader::Customer)
+}
+
+/// A rate of exchange.
+pub(crate) fn rate(rate: &ExchangeRate) -> proto::ExchangeRate {
+    proto::ExchangeRate {
+        from: rate.from.code().to_owned(),
+        to: rate.to.code().to_owned(),
+        mantissa: rate.mantissa,
+        scale: rate.scale.into(),
+        source: rate.source.to_string(),
+        time: Some(timestamp_message(rate.at)),
+    }
+}
+
+fn exchange(payment: &Payment, exchange: &Exchange) -> proto::PaymentExchange {
+    let fee = payment.decision.as_ref().map_or(0, |decision| decision.fee);
+    let billed = payment.decision.as_ref().map_or(payment.requested, |decision| decision.approved);
+    proto::PaymentExchange {
+        merchant: Some(money(exchange.merchant.minor_units, exchange.merchant.asset)),
+        settlement: Some(money(billed, payment.asset)),
+        cardholder: Some(money(billed.saturating_add(fee), payment.asset)),
+        hold: Some(money(payment.sums.outstanding(), payment.asset)),
+        rate: Some(rate(&exchange.rate)),
+        merchant_cleared_minor: exchange.cleared,
+        merchant_refunded_minor: exchange.refunded,
+    }
 }
 
 fn sums(sums: &bursar_ledger_engine::Sums) -> proto::PaymentSums {

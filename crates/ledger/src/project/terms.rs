@@ -114,6 +114,7 @@ fn fee(field: &str, message: &proto::Fee) -> Result<FeeItem, Invalid> {
         proto::FeeEvent::CrossBorder => FeeEvent::CrossBorder,
         proto::FeeEvent::Cash => FeeEvent::Cash,
         proto::FeeEvent::NonDirect => FeeEvent::NonDirect,
+        proto::FeeEvent::Exchange => FeeEvent::Exchange,
         proto::FeeEvent::Unspecified => return Err(wrong("event", "must be given")),
     };
     let (min, max) =
@@ -175,6 +176,7 @@ fn fee_message(fee: &FeeItem) -> proto::Fee {
         FeeEvent::CrossBorder => proto::FeeEvent::CrossBorder,
         FeeEvent::Cash => proto::FeeEvent::Cash,
         FeeEvent::NonDirect => proto::FeeEvent::NonDirect,
+        FeeEvent::Exchange => proto::FeeEvent::Exchange,
     };
     let tier = |tier: &FeeTier| proto::FeeTier {
         up_to_minor: tier.up_to.unwrap_or(0),

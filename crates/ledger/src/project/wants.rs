@@ -60,6 +60,9 @@ impl Model {
                         wants.cards.insert(known.payment.card);
                     }
                 }
+                Effect::PaymentExchanged { payment, .. } => {
+                    wants.payments.insert(*payment);
+                }
                 Effect::BankCreditBooked { booking, .. } => {
                     wants.accounts.insert(booking.account);
                     wants.subjects.insert(top_up_id(booking.transfer).to_string());

@@ -273,4 +273,60 @@ on_both_databases! {
         assert_eq!(pay(&elsewhere).await, proto::DeclineReason::InvalidMerchant);
         node.stop().await;
     }
+
+    async fn a_payment_abroad_shows_its_four_amounts_and_its_rate(database: TestDatabase) {
+        let world = World::new(database);
+        let node = world.node().await;
+        let holder = node.holder(20_000).await;
+        let set = |mantissa| proto::SetExchangeRatesRequest {
+            request_id: uuid(),
+            rates: vec![proto::ExchangeRate {
+                from: "USD".into(),
+                to: "CNY".into(),
+                mantissa,
+                scale: 4,
+                source: "treasury".into(),
+                time: Some(prost_types::Timestamp { seconds: 1_795_348_800, nanos: 0 }),
+            }],
+        };
+        node.api.set_exchange_rates(by(Identity::Operator, set(71_250))).await.unwrap();
+        let list = proto::ListExchangeRatesRequest::default();
+        let rates = node.api.list_exchange_rates(by(Identity::Operator, list)).await.unwrap().into_inner().rates;
+        assert_eq!((rates.len(), rates[0].mantissa, rates[0].source.as_str()), (1, 71_250, "treasury"));
+
+        let usd = |minor_units| Some(bursar_proto::common::v1::Money { minor_units, asset: "USD".into() });
+        let quote = proto::QuotePaymentRequest {
+            card_id: holder.card.clone(),
+            amount: usd(1_000),
+            merchant: world.authorize(&Wish::online(&holder.card, 1)).merchant,
+            channel: proto::Channel::Ecommerce.into(),
+        };
+        let quote = node.api.quote_payment(by_customer(holder.customer, quote)).await.unwrap().into_inner();
+        assert_eq!((quote.billed, quote.rate.unwrap().mantissa), (yuan(7_125), 71_250));
+
+        let wish = Wish { asset: "USD", ..Wish::online(&holder.card, 1_000) };
+        let paid = node.pay(world.authorize(&wish)).await.unwrap();
+        let exchange = paid.exchange.clone().unwrap();
+        let amounts = (exchange.merchant, exchange.settlement, exchange.cardholder, exchange.hold);
+        assert_eq!(amounts, (usd(1_000), yuan(7_125), yuan(7_125), yuan(7_125)));
+        assert_eq!((paid.amount.clone(), node.balance(&holder.account.account_id).await.available), (yuan(7_125), 12_875));
+        assert!(replay(&node, &paid).await.same);
+
+        node.api.set_exchange_rates(by(Identity::Operator, set(100_000))).await.unwrap();
+        let clear = proto::ClearPaymentRequest {
+            request_id: uuid(), payment_id: paid.payment_id.clone(), amount: usd(1_000), last: true
+        };
+        // The dollar has risen beyond the tolerance: a clearing is refused, as a presentment would not be.
+        let refused = node.api.clear_payment(by(Identity::Gateway, clear.clone())).await.unwrap_err();
+        assert_eq!(reason(&refused), "INVALID_AMOUNT");
+        node.api.set_exchange_rates(by(Identity::Operator, set(70_000))).await.unwrap();
+        let cleared = node.api.clear_payment(by(Identity::Gateway, clear)).await.unwrap().into_inner().payment.unwrap();
+        assert_eq!((cleared.cleared, cleared.exchange.unwrap().merchant_cleared_minor), (yuan(7_000), 1_000));
+        assert!(replay(&node, &paid).await.same, "the rate of its day is in the record");
+        assert_eq!(node.findings().await, Vec::<String>::new());
+        node.stop().await;
+        let node = world.node().await;
+        assert_eq!(node.findings().await, Vec::<String>::new());
+        node.stop().await;
+    }
 }

@@ -242,7 +242,7 @@ impl World {
             jti: uuid(),
             card_id: wish.card.clone(),
             amount_minor: wish.amount,
-            asset: "CNY".into(),
+            asset: wish.asset.into(),
             merchant_id: "M-1".into(),
             expiry: ProofResult::Match,
             cvv2: if wish.in_app { ProofResult::Absent } else { wish.verified },
@@ -261,7 +261,10 @@ impl World {
         proto::AuthorizeRequest {
             request_id: uuid(),
             proof: self.proof(wish),
-            amount: yuan(wish.amount),
+            amount: Some(bursar_proto::common::v1::Money {
+                minor_units: wish.amount,
+                asset: wish.asset.into(),
+            }),
             merchant: Some(proto::Merchant {
                 merchant_id: "M-1".into(),
                 name: "Tea House".into(),
@@ -282,12 +285,13 @@ pub(super) struct Wish {
     pub(super) card: String,
     pub(super) amount: i64,
     pub(super) in_app: bool,
+    pub(super) asset: &'static str,
     pub(super) verified: ProofResult,
 }
 
 impl Wish {
     pub(super) fn online(card: &str, amount: i64) -> Self {
-        Self { card: card.into(), amount, in_app: false, verified: ProofResult::Match }
+        Self { card: card.into(), amount, in_app: false, asset: "CNY", verified: ProofResult::Match }
     }
 
     pub(super) fn in_app(card: &str, amount: i64) -> Self {

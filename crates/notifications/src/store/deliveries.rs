@@ -1,8 +1,9 @@
-//! Webhook deliveries: what waits, what is under way, what came of it.
+//! Webhook deliveries: making them, taking what is due, looking at them. What came of attempts is in `attempts`.
 
-use bursar_service::db::{DbError, Row, Tx};
+use bursar_service::db::{Cell, DbError, Row, Tx};
 use bursar_types::Timestamp;
-use bursar_types::id::{DeliveryId, WebhookEndpointId};
+use bursar_types::id::{DeliveryId, TypedId as _, WebhookEndpointId};
+use bytes::Bytes;
 
 use crate::webhooks::filter::Audience;
 
@@ -22,8 +23,21 @@ pub(crate) struct Delivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DeliveryState {
     Pending,
+    Held,
     Delivered,
     Dead,
+}
+
+impl DeliveryState {
+    /// As it is stored.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Held => "held",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+        }
+    }
 }
 
 impl std::str::FromStr for DeliveryState {
@@ -32,6 +46,7 @@ impl std::str::FromStr for DeliveryState {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "pending" => Ok(Self::Pending),
+            "held" => Ok(Self::Held),
             "delivered" => Ok(Self::Delivered),
             "dead" => Ok(Self::Dead),
             other => Err(format!("`{other}` is no state of a delivery")),
@@ -39,33 +54,64 @@ impl std::str::FromStr for DeliveryState {
     }
 }
 
-/// A delivery that was claimed for an attempt.
-pub(crate) struct ClaimedDelivery {
+/// A delivery that is due, with what is sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Due {
     pub(crate) id: DeliveryId,
     pub(crate) event_id: String,
-    pub(crate) attempt: i64,
+    pub(crate) event_type: String,
+    pub(crate) audience: String,
+    /// Attempts made before.
+    pub(crate) attempts: i64,
+    /// Attempts made before the schedule began.
+    pub(crate) schedule_start: i64,
+    pub(crate) create_time: Timestamp,
+    pub(crate) body: Bytes,
+}
+
+/// What is said about an event to one audience.
+pub(crate) struct NewBody<'a> {
+    pub(crate) event_id: &'a str,
+    pub(crate) event_type: &'a str,
+    pub(crate) audience: Audience,
+    pub(crate) merchant_id: &'a str,
+    /// Where it happened and to what: the order of one subject's events is that of their versions.
+    pub(crate) subject: &'a str,
+    pub(crate) subject_version: i64,
     pub(crate) body: Vec<u8>,
 }
 
 /// Keeps what is said about an event, unless it is kept already.
-pub(crate) async fn insert_body(
+pub(crate) async fn insert_bodies(
     tx: &mut Tx<'_>,
-    event_id: &str,
-    audience: Audience,
-    body: &[u8],
+    bodies: Vec<NewBody<'_>>,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    tx.query(
-        "INSERT INTO webhook_bodies (event_id, audience, body, create_time) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (event_id, audience) DO NOTHING",
-    )
-    .bind(event_id)
-    .bind(audience.as_str())
-    .bind(body)
-    .bind(now)
-    .execute()
-    .await?;
-    Ok(())
+    let rows = bodies.into_iter().map(|new| {
+        [
+            new.event_id.into(),
+            new.audience.as_str().into(),
+            new.body.into(),
+            now.into(),
+            new.event_type.into(),
+            new.merchant_id.into(),
+            new.subject.into(),
+            new.subject_version.into(),
+        ]
+    });
+    let columns = [
+        "event_id",
+        "audience",
+        "body",
+        "create_time",
+        "event_type",
+        "merchant_id",
+        "subject",
+        "subject_version",
+    ];
+    tx.bulk_upsert("webhook_bodies", columns, rows.collect(), "ON CONFLICT (event_id, audience) DO NOTHING")
+        .await
+        .map(drop)
 }
 
 /// A delivery about to be stored.
@@ -75,29 +121,54 @@ pub(crate) struct NewDelivery<'a> {
     pub(crate) event_id: &'a str,
     pub(crate) event_type: &'a str,
     pub(crate) audience: Audience,
+    /// Whether it is kept for later, for its endpoint is disabled.
+    pub(crate) held: bool,
+    /// The subject and its version, where their order is kept.
+    pub(crate) subject: Option<(&'a str, i64)>,
 }
 
-/// Makes a delivery due at once, unless this endpoint has one of this event.
+/// Makes deliveries due at once, but for those that exist. How many were made.
 pub(crate) async fn insert(
     tx: &mut Tx<'_>,
-    delivery: &NewDelivery<'_>,
+    deliveries: &[NewDelivery<'_>],
     now: Timestamp,
-) -> Result<(), DbError> {
-    tx.query(
-        "INSERT INTO webhook_deliveries
-             (webhook_endpoint_id, delivery_id, event_id, event_type, audience, state, attempts, last_status,
-              next_attempt, create_time)
-         VALUES ($1, $2, $3, $4, $5, 'pending', 0, 0, $6, $6) ON CONFLICT (webhook_endpoint_id, event_id) DO NOTHING",
-    )
-    .bind_id(delivery.endpoint_id)
-    .bind_id(delivery.id)
-    .bind(delivery.event_id)
-    .bind(delivery.event_type)
-    .bind(delivery.audience.as_str())
-    .bind(now)
-    .execute()
-    .await?;
-    Ok(())
+) -> Result<u64, DbError> {
+    let rows: Vec<[Cell; 12]> = deliveries
+        .iter()
+        .map(|new| {
+            let state = if new.held { DeliveryState::Held } else { DeliveryState::Pending };
+            [
+                new.endpoint_id.text().into(),
+                new.id.text().into(),
+                new.event_id.into(),
+                new.event_type.into(),
+                new.audience.as_str().into(),
+                state.as_str().into(),
+                0_i64.into(),
+                0_i64.into(),
+                Some(now).filter(|_| !new.held).into(),
+                now.into(),
+                new.subject.map(|(subject, _)| subject.to_owned()).into(),
+                new.subject.map_or(0, |(_, version)| version).into(),
+            ]
+        })
+        .collect();
+    let columns = [
+        "webhook_endpoint_id",
+        "delivery_id",
+        "event_id",
+        "event_type",
+        "audience",
+        "state",
+        "attempts",
+        "last_status",
+        "next_attempt",
+        "create_time",
+        "subject",
+        "subject_version",
+    ];
+    let existing = "ON CONFLICT (webhook_endpoint_id, delivery_id) DO NOTHING";
+    tx.bulk_upsert("webhook_deliveries", columns, rows, existing).await
 }
 
 /// The active endpoints that something waits for, and when the first of it is due. One look into an index for each
@@ -121,138 +192,178 @@ pub(crate) async fn lanes(tx: &mut Tx<'_>) -> Result<Vec<(WebhookEndpointId, Tim
     Ok(lanes)
 }
 
-/// Claims up to `limit` due deliveries of an endpoint until `lease_end`: nobody else tries them before that. The
-/// attempt counts from here on, so that one that kills the process is not tried for ever.
-pub(crate) async fn claim(
+/// Up to `limit` deliveries of an endpoint that are due, the first due first. If the endpoint is `ordered`, of each
+/// subject only the first that waits, whether it is due or not.
+pub(crate) async fn due(
     tx: &mut Tx<'_>,
     endpoint_id: WebhookEndpointId,
+    ordered: bool,
     now: Timestamp,
-    lease_end: Timestamp,
     limit: i64,
-) -> Result<Vec<ClaimedDelivery>, DbError> {
-    let endpoint = endpoint_id.to_string();
-    let rows = tx
-        .query(
-            "UPDATE webhook_deliveries SET next_attempt = $3, attempts = attempts + 1
-             WHERE webhook_endpoint_id = $1 AND state = 'pending' AND next_attempt <= $2 AND delivery_id IN (
-                 SELECT delivery_id FROM webhook_deliveries
-                 WHERE webhook_endpoint_id = $1 AND state = 'pending' AND next_attempt <= $2
-                 ORDER BY next_attempt, delivery_id LIMIT $4)
-             RETURNING delivery_id, event_id, audience, attempts",
+) -> Result<Vec<Due>, DbError> {
+    let query = if ordered {
+        tx.query(
+            "SELECT d.delivery_id, d.event_id, d.event_type, d.audience, d.attempts, d.schedule_start, d.create_time, b.body
+             FROM webhook_deliveries d
+             JOIN webhook_bodies b ON b.event_id = d.event_id AND b.audience = d.audience
+             WHERE d.webhook_endpoint_id = $1 AND d.state = 'pending' AND d.next_attempt <= $2
+               AND (d.subject IS NULL OR NOT EXISTS (
+                   SELECT 1 FROM webhook_deliveries earlier
+                   WHERE earlier.webhook_endpoint_id = $1 AND earlier.state = 'pending' AND earlier.subject IS NOT NULL
+                     AND earlier.subject = d.subject AND earlier.subject_version < d.subject_version))
+             ORDER BY d.next_attempt, d.delivery_id LIMIT $3",
         )
-        .bind(&endpoint)
-        .bind(now)
-        .bind(lease_end)
-        .bind(limit)
-        .fetch_all()
-        .await?;
-    let mut claimed = Vec::with_capacity(rows.len());
-    for row in rows {
-        let event_id: String = row.get("event_id")?;
-        let body = tx
-            .query("SELECT body FROM webhook_bodies WHERE event_id = $1 AND audience = $2")
-            .bind(&event_id)
-            .bind(row.get::<String>("audience")?)
-            .fetch_one()
-            .await?
-            .get("body")?;
-        claimed.push(ClaimedDelivery {
-            id: row.id("delivery_id")?,
-            event_id,
-            attempt: row.get("attempts")?,
-            body,
-        });
-    }
-    claimed.sort_unstable_by_key(|delivery| delivery.id);
-    Ok(claimed)
-}
-
-/// An attempt that came to its end.
-pub(crate) struct AttemptRecord<'a> {
-    pub(crate) endpoint_id: WebhookEndpointId,
-    pub(crate) delivery_id: DeliveryId,
-    pub(crate) attempt: i64,
-    pub(crate) start: Timestamp,
-    pub(crate) duration_micros: i64,
-    /// HTTP status; 0: none came.
-    pub(crate) status: i64,
-    /// What went wrong; empty: nothing.
-    pub(crate) problem: &'a str,
-    pub(crate) response: &'a [u8],
-}
-
-/// What becomes of a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Delivered,
-    Again(Timestamp),
-    Dead,
-}
-
-/// Writes an attempt into the log and notes what becomes of its delivery; false if that had an end before, or is gone.
-pub(crate) async fn record(
-    tx: &mut Tx<'_>,
-    attempt: &AttemptRecord<'_>,
-    fate: Fate,
-) -> Result<bool, DbError> {
-    let (state, next) = match fate {
-        Fate::Delivered => ("delivered", None),
-        Fate::Again(then) => ("pending", Some(then)),
-        Fate::Dead => ("dead", None),
+    } else {
+        tx.query(
+            "SELECT d.delivery_id, d.event_id, d.event_type, d.audience, d.attempts, d.schedule_start, d.create_time, b.body
+             FROM webhook_deliveries d
+             JOIN webhook_bodies b ON b.event_id = d.event_id AND b.audience = d.audience
+             WHERE d.webhook_endpoint_id = $1 AND d.state = 'pending' AND d.next_attempt <= $2
+             ORDER BY d.next_attempt, d.delivery_id LIMIT $3",
+        )
     };
-    // An outcome of an older attempt (its lease had ended) must not undo what a later one is about to do, but a
-    // success counts whenever it comes.
-    let settled = tx
-        .query(
-            "UPDATE webhook_deliveries SET state = $3, next_attempt = $4, last_status = $5
-             WHERE webhook_endpoint_id = $1 AND delivery_id = $2 AND state = 'pending'
-               AND (attempts = $6 OR $3 = 'delivered')",
-        )
-        .bind_id(attempt.endpoint_id)
-        .bind_id(attempt.delivery_id)
-        .bind(state)
-        .bind(next)
-        .bind(attempt.status)
-        .bind(attempt.attempt)
-        .execute()
-        .await?;
-    tx.query(
-        "INSERT INTO webhook_attempts
-             (webhook_endpoint_id, delivery_id, attempt, start_time, duration_micros, status, problem, response)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (webhook_endpoint_id, delivery_id, attempt) DO NOTHING",
-    )
-    .bind_id(attempt.endpoint_id)
-    .bind_id(attempt.delivery_id)
-    .bind(attempt.attempt)
-    .bind(attempt.start)
-    .bind(attempt.duration_micros)
-    .bind(attempt.status)
-    .bind(attempt.problem)
-    .bind(attempt.response)
-    .execute()
-    .await?;
-    Ok(settled == 1)
+    let rows = query.bind_id(endpoint_id).bind(now).bind(limit).fetch_all().await?;
+    let due = rows.iter().map(|row| {
+        Ok(Due {
+            id: row.id("delivery_id")?,
+            event_id: row.get("event_id")?,
+            event_type: row.get("event_type")?,
+            audience: row.get("audience")?,
+            attempts: row.get("attempts")?,
+            schedule_start: row.get("schedule_start")?,
+            create_time: row.get("create_time")?,
+            body: Bytes::from(row.get::<Vec<u8>>("body")?),
+        })
+    });
+    due.collect()
 }
 
-/// Deliveries of an endpoint, newest first, from below the delivery `before` (empty: from the newest).
+const DELIVERY: &str =
+    "webhook_endpoint_id, delivery_id, event_id, event_type, state, attempts, last_status, next_attempt";
+
+/// Deliveries of an endpoint, newest first, from below the delivery `before` (empty: from the newest); of one state if
+/// there is one given.
 pub(crate) async fn list(
     tx: &mut Tx<'_>,
     endpoint_id: WebhookEndpointId,
+    state: Option<DeliveryState>,
     before: &str,
     limit: i64,
 ) -> Result<Vec<Delivery>, DbError> {
+    let sql = format!(
+        "SELECT {DELIVERY} FROM webhook_deliveries
+         WHERE webhook_endpoint_id = $1 AND ($2 = '' OR delivery_id < $2) AND ($4 = '' OR state = $4)
+         ORDER BY delivery_id DESC LIMIT $3"
+    );
     let rows = tx
-        .query(
-            "SELECT webhook_endpoint_id, delivery_id, event_id, event_type, state, attempts, last_status, next_attempt
-             FROM webhook_deliveries WHERE webhook_endpoint_id = $1 AND ($2 = '' OR delivery_id < $2)
-             ORDER BY delivery_id DESC LIMIT $3",
-        )
+        .query(bursar_service::db::AssertSqlSafe(sql))
         .bind_id(endpoint_id)
         .bind(before)
         .bind(limit)
+        .bind(state.map_or("", DeliveryState::as_str))
         .fetch_all()
         .await?;
     rows.iter().map(delivery).collect()
+}
+
+/// One delivery.
+pub(crate) async fn get(
+    tx: &mut Tx<'_>,
+    endpoint_id: WebhookEndpointId,
+    id: DeliveryId,
+) -> Result<Option<Delivery>, DbError> {
+    let sql = format!(
+        "SELECT {DELIVERY} FROM webhook_deliveries WHERE webhook_endpoint_id = $1 AND delivery_id = $2"
+    );
+    let row = tx
+        .query(bursar_service::db::AssertSqlSafe(sql))
+        .bind_id(endpoint_id)
+        .bind_id(id)
+        .fetch_optional()
+        .await?;
+    row.as_ref().map(delivery).transpose()
+}
+
+/// Makes a delivery that was not taken due at once, at the beginning of its schedule; false if it was taken.
+pub(crate) async fn retry(
+    tx: &mut Tx<'_>,
+    endpoint_id: WebhookEndpointId,
+    id: DeliveryId,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let due = tx
+        .query(
+            "UPDATE webhook_deliveries SET state = 'pending', next_attempt = $3, schedule_start = attempts
+             WHERE webhook_endpoint_id = $1 AND delivery_id = $2 AND state <> 'delivered'",
+        )
+        .bind_id(endpoint_id)
+        .bind_id(id)
+        .bind(now)
+        .execute()
+        .await?;
+    Ok(due == 1)
+}
+
+/// As [`retry`], for all of an endpoint that is held or dead and was made at or after `since`. How many.
+pub(crate) async fn recover(
+    tx: &mut Tx<'_>,
+    endpoint_id: WebhookEndpointId,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    tx.query(
+        "UPDATE webhook_deliveries SET state = 'pending', next_attempt = $3, schedule_start = attempts
+         WHERE webhook_endpoint_id = $1 AND (state = 'held' OR state = 'dead') AND create_time >= $2",
+    )
+    .bind_id(endpoint_id)
+    .bind(since)
+    .bind(now)
+    .execute()
+    .await
+}
+
+/// A kept body, without what it says.
+pub(crate) struct Kept {
+    pub(crate) event_id: String,
+    pub(crate) event_type: String,
+    pub(crate) merchant_id: String,
+    pub(crate) subject: String,
+    pub(crate) subject_version: i64,
+    pub(crate) create_time: Timestamp,
+}
+
+/// Bodies for `audience` that came in from `after` (not included) until `until` (not included), oldest first.
+pub(crate) async fn kept(
+    tx: &mut Tx<'_>,
+    audience: Audience,
+    after: (Timestamp, &str),
+    until: Timestamp,
+    limit: i64,
+) -> Result<Vec<Kept>, DbError> {
+    let rows = tx
+        .query(
+            "SELECT event_id, event_type, merchant_id, subject, subject_version, create_time FROM webhook_bodies
+             WHERE audience = $1 AND create_time >= $2 AND (create_time > $2 OR event_id > $3) AND create_time < $4
+             ORDER BY create_time, event_id LIMIT $5",
+        )
+        .bind(audience.as_str())
+        .bind(after.0)
+        .bind(after.1)
+        .bind(until)
+        .bind(limit)
+        .fetch_all()
+        .await?;
+    let kept = rows.iter().map(|row| {
+        Ok(Kept {
+            event_id: row.get("event_id")?,
+            event_type: row.get("event_type")?,
+            merchant_id: row.get("merchant_id")?,
+            subject: row.get("subject")?,
+            subject_version: row.get("subject_version")?,
+            create_time: row.get("create_time")?,
+        })
+    });
+    kept.collect()
 }
 
 fn delivery(row: &Row) -> Result<Delivery, DbError> {
@@ -266,24 +377,4 @@ fn delivery(row: &Row) -> Result<Delivery, DbError> {
         last_status: row.get("last_status")?,
         next_attempt: row.get("next_attempt")?,
     })
-}
-
-/// The log of an endpoint's attempts, oldest first: attempt, status, problem, bytes of the response.
-#[cfg(test)]
-pub(crate) async fn log(
-    tx: &mut Tx<'_>,
-    endpoint_id: WebhookEndpointId,
-) -> Result<Vec<(i64, i64, String, Vec<u8>)>, DbError> {
-    let rows = tx
-        .query(
-            "SELECT attempt, status, problem, response FROM webhook_attempts
-             WHERE webhook_endpoint_id = $1 ORDER BY delivery_id, attempt",
-        )
-        .bind_id(endpoint_id)
-        .fetch_all()
-        .await?;
-    let log = rows
-        .iter()
-        .map(|row| Ok((row.get("attempt")?, row.get("status")?, row.get("problem")?, row.get("response")?)));
-    log.collect()
 }

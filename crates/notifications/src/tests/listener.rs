@@ -120,6 +120,11 @@ impl Listener {
         self.address.port()
     }
 
+    /// How many came by now, also to a listener that keeps nothing.
+    pub(super) fn count(&self) -> usize {
+        *self.count.borrow()
+    }
+
     /// What came by now.
     pub(super) fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()

@@ -25,14 +25,21 @@ use crate::sms::SmsProvider;
 use crate::sms::mailbox::Mailbox;
 use crate::store::MIGRATIONS;
 use crate::webhooks::address::Policy;
+use crate::webhooks::book::Book;
 use crate::webhooks::client::{HttpClient, Resolve, SystemResolver};
 use crate::webhooks::dispatcher::{Caps, Dispatcher};
+use crate::webhooks::wake::Wake;
 
 /// Longest wait of a test for something that is about to happen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Caps of most tests.
-pub(super) const CAPS: Caps = Caps { total: 16, per_endpoint: 4, attempt: Duration::from_secs(15) };
+pub(super) const CAPS: Caps = Caps {
+    total: 16,
+    per_endpoint: 4,
+    attempt: Duration::from_secs(15),
+    disable_after: Duration::from_secs(120 * 3600),
+};
 
 /// The service under test.
 pub(super) struct World {
@@ -73,7 +80,7 @@ impl World {
         let mailbox = Arc::new(Mailbox::open(db.clone(), keys.clone(), clock.clone()).await.unwrap());
         let core = Core {
             db,
-            keys,
+            keys: keys.clone(),
             clock: clock.clone(),
             entropy,
             ids,
@@ -81,7 +88,8 @@ impl World {
             provider: mailbox.clone(),
             client: HttpClient::new(policy, resolver, None, Duration::from_secs(15)).unwrap(),
             wake_texts: Arc::new(Notify::new()),
-            wake_webhooks: Arc::new(Notify::new()),
+            wake_webhooks: Arc::new(Wake::default()),
+            book: Arc::new(Book::new(keys.clone())),
         };
         Self { core, mailbox, clock, events, database, supervisor: Supervisor::new() }
     }
@@ -123,10 +131,11 @@ impl World {
         Dispatcher {
             db: self.core.db.clone(),
             events: self.events.clone(),
-            keys: self.core.keys.clone(),
+            book: self.core.book.clone(),
             clock: self.clock.clone(),
             machine_clock: Arc::new(SystemClock),
             entropy: self.core.entropy.clone(),
+            ids: self.core.ids.clone(),
             client: self.core.client.clone(),
             caps,
             wake: self.core.wake_webhooks.clone(),
@@ -142,7 +151,7 @@ impl World {
     pub(super) fn advance(&self, by: Duration) {
         self.clock.advance(by);
         self.core.wake_texts.notify_one();
-        self.core.wake_webhooks.notify_one();
+        self.core.wake_webhooks.look();
     }
 
     /// The service's own events of this type.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -40,8 +40,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Time an unused connection is kept: some attempts to one endpoint come close together.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// Unused connections kept for one host.
-const IDLE_PER_HOST_MAX: usize = 8;
+/// Unused connections kept for one host: several endpoints may lie on one, each with attempts of its own.
+const IDLE_PER_HOST_MAX: usize = 256;
 
 /// What came back.
 #[derive(Debug)]
@@ -50,6 +50,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// The first [`RESPONSE_BYTES_MAX`] of the body.
     pub body: Vec<u8>,
+    /// Its `Retry-After`.
+    pub retry_after: Option<String>,
 }
 
 /// Why no answer came.
@@ -146,13 +148,24 @@ impl HttpClient {
     /// # Errors
     /// [`CallError`] if no status came back.
     pub async fn post(&self, target: &Target, headers: HeaderMap, body: Bytes) -> Result<Answer, CallError> {
-        let work = self.exchange(target, headers, body);
+        let uri: Uri = target
+            .as_str()
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| CallError::Broken(chain(&error)))?;
+        self.post_to(uri, headers, body).await
+    }
+
+    /// As [`post`](Self::post), to the address of a [`Target`] that was read before.
+    ///
+    /// # Errors
+    /// [`CallError`] if no status came back.
+    pub async fn post_to(&self, uri: Uri, headers: HeaderMap, body: Bytes) -> Result<Answer, CallError> {
+        let work = self.exchange(uri, headers, body);
         tokio::time::timeout(self.timeout, work).await.unwrap_or(Err(CallError::TooLong(self.timeout)))
     }
 
-    async fn exchange(&self, target: &Target, headers: HeaderMap, body: Bytes) -> Result<Answer, CallError> {
+    async fn exchange(&self, uri: Uri, headers: HeaderMap, body: Bytes) -> Result<Answer, CallError> {
         let broken = |error: &dyn std::error::Error| CallError::Broken(chain(error));
-        let uri: Uri = target.as_str().parse().map_err(|error: http::uri::InvalidUri| broken(&error))?;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
@@ -162,8 +175,14 @@ impl HttpClient {
             None => broken(&error),
         })?;
         let status = response.status();
-        let text = tokio::time::timeout(RESPONSE_TEXT_MAX, first_bytes(response.into_body())).await;
-        Ok(Answer { status, body: text.unwrap_or_default() })
+        let retry_after = response.headers().get(http::header::RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let body = response.into_body();
+        let text = match body.is_end_stream() {
+            true => Ok(Vec::new()),
+            false => tokio::time::timeout(RESPONSE_TEXT_MAX, first_bytes(body)).await,
+        };
+        Ok(Answer { status, body: text.unwrap_or_default(), retry_after })
     }
 }
 

@@ -213,6 +213,7 @@ on_both_databases! {
             url,
             event_types: vec!["ledger.payment.*".into()],
             merchant_id: "SHOP-1".into(),
+            ..Default::default()
         };
         let secret = webhooks.create_webhook_endpoint(endpoint).await.unwrap().into_inner().secret;
 

@@ -21,9 +21,20 @@ pub struct CommonConfig {
     pub database: DatabaseConfig,
     /// Logs, traces and metrics.
     pub telemetry: TelemetryConfig,
+    /// The event log.
+    pub events: EventsConfig,
     /// The other services.
     #[serde(default)]
     pub peers: PeersConfig,
+}
+
+/// `[events]`
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct EventsConfig {
+    /// How long events are kept, in hours.
+    pub keep_hours: u32,
+    /// How long they are kept for a registered reader that has not taken them, in hours.
+    pub hold_hours: u32,
 }
 
 /// `[service]`
@@ -153,6 +164,8 @@ impl CommonConfig {
         within("database.max_connections", self.database.max_connections, 1, 1_000)?;
         within("database.acquire_ms_max", self.database.acquire_ms_max, 1, 600_000)?;
         within("database.statement_ms_max", self.database.statement_ms_max, 1, 3_600_000)?;
+        within("events.keep_hours", self.events.keep_hours, 1, 1_000_000)?;
+        within("events.hold_hours", self.events.hold_hours, self.events.keep_hours, 1_000_000)?;
         within("telemetry.trace_per_mille", self.telemetry.trace_per_mille, 0, 1_000)?;
         for peer in Identity::ALL {
             if let Ok(address) = self.peers.address(peer) {

@@ -12,7 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use common::{
-    CommonConfig, DatabaseConfig, LogFormat, PeersConfig, ServiceConfig, TelemetryConfig, TlsConfig,
+    CommonConfig, DatabaseConfig, EventsConfig, LogFormat, PeersConfig, ServiceConfig, TelemetryConfig,
+    TlsConfig,
 };
 pub(crate) use secret::read_private;
 pub use secret::{HIDDEN, Secret};

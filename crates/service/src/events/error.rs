@@ -23,6 +23,14 @@ pub enum EventError {
     /// Retention has removed what comes after the cursor.
     #[error("the events after the cursor are removed: this log begins after position {}", .0.pruned)]
     CursorTooOld(Bounds),
+    /// No consumer of this name and source runs here.
+    #[error("no consumer `{consumer}` of {source_name} runs in this process")]
+    NoConsumer {
+        /// Name that was asked for.
+        consumer: String,
+        /// Source that was asked for.
+        source_name: String,
+    },
     /// The page cannot be given.
     #[error(transparent)]
     Paging(#[from] PagingError),
@@ -37,6 +45,7 @@ impl Failure for EventError {
             Self::Field { .. } => Reason::InvalidField,
             Self::CursorBeyondLog(_) => Reason::CursorBeyondLog,
             Self::CursorTooOld(_) => Reason::CursorTooOld,
+            Self::NoConsumer { .. } => Reason::NotFound,
             Self::Paging(error) => error.reason(),
             Self::Db(error) => error.reason(),
         }

@@ -12,9 +12,11 @@
 //! The order holds with a sequence that hands out numbers one by one (PostgreSQL's default, `CACHE 1`).
 
 mod consumer;
+mod desk;
 mod error;
 mod filter;
 mod registry;
+mod retention;
 mod sequencer;
 mod server;
 mod source;
@@ -35,7 +37,9 @@ use crate::db::{Db, DbError, Tx};
 use crate::telemetry::trace::current_traceparent;
 
 pub use consumer::{Consumer, EventFeed, ParkedEvent, Replayed};
+pub use desk::ParkedDesk;
 pub use error::EventError;
+pub use retention::Retention;
 pub use server::EventServer;
 pub use source::{Bounds, EventSource};
 pub(crate) use store::flush;

@@ -26,6 +26,11 @@ impl Registry {
         Self { db, clock }
     }
 
+    /// The database it is kept in.
+    pub(super) const fn db(&self) -> &Db {
+        &self.db
+    }
+
     /// Checks a name.
     pub(super) fn check_name(name: &str) -> Result<(), EventError> {
         let proper = name.len() <= NAME_LENGTH_MAX

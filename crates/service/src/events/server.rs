@@ -3,11 +3,13 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bursar_proto::event::v1::event_service_server::{EventService, EventServiceServer};
 use bursar_proto::event::v1::{
-    Cursor, FetchRequest, FetchResponse, ListConsumersRequest, ListConsumersResponse, SubscribeRequest,
-    SubscribeResponse,
+    Cursor, FetchRequest, FetchResponse, ListConsumersRequest, ListConsumersResponse,
+    ListParkedEventsRequest, ListParkedEventsResponse, ReplayParkedEventsRequest, ReplayParkedEventsResponse,
+    SubscribeRequest, SubscribeResponse,
 };
 use bursar_types::Clock;
 use futures::Stream;
@@ -16,16 +18,21 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::desk::ParkedDesk;
 use super::filter::Filter;
 use super::registry::Registry;
 use super::{Bounds, EventError, EventSource, subscription};
 use crate::context::CallContext;
 use crate::db::Db;
 use crate::error::OrStatus as _;
+use crate::parse;
 use crate::supervisor::Supervisor;
+use crate::telemetry::metrics::READER_LAG;
 
 /// Events of one page if the reader does not say.
 const FETCH_DEFAULT: usize = 100;
+/// How often it is told how far behind registered readers are.
+const WATCH_EVERY: Duration = Duration::from_secs(10);
 /// Most events of one page.
 const FETCH_MAX: usize = 1000;
 
@@ -36,18 +43,40 @@ pub struct EventServer {
     pub(super) registry: Registry,
     pub(super) supervisor: Supervisor,
     pub(super) draining: CancellationToken,
+    parked: ParkedDesk,
 }
 
 impl EventServer {
-    /// Serves `source`; registered readers are kept in `db`. Subscriptions end when `draining` is cancelled.
+    /// Serves `source`; registered readers are kept in `db`. Subscriptions end when `draining` is cancelled. What this
+    /// service's own consumers have parked is looked after at the desk `parked`.
     pub fn new(
         source: Arc<dyn EventSource>,
         db: Db,
         clock: Arc<dyn Clock>,
         supervisor: Supervisor,
         draining: CancellationToken,
+        parked: ParkedDesk,
     ) -> Self {
-        Self { source, registry: Registry::new(db, clock), supervisor, draining }
+        Self { source, registry: Registry::new(db, clock), supervisor, draining, parked }
+    }
+
+    /// Tells how far behind each registered reader is, from time to time, until `shutdown`.
+    pub async fn watch_readers(self, shutdown: CancellationToken) {
+        while tokio::time::timeout(WATCH_EVERY, shutdown.cancelled()).await.is_err() {
+            if let Err(error) = self.tell_lag().await {
+                tracing::debug!(%error, "how far behind readers are is not known");
+            }
+        }
+    }
+
+    async fn tell_lag(&self) -> Result<(), EventError> {
+        let head = self.source.bounds().await?.head;
+        let request = ListConsumersRequest { page_size: 1000, page_token: String::new() };
+        let readers = self.registry.list(&request, head).await?.consumers;
+        for reader in readers {
+            metrics::gauge!(READER_LAG, "consumer" => reader.name).set(reader.lag as f64);
+        }
+        Ok(())
     }
 
     /// As a gRPC service to be mounted.
@@ -130,14 +159,35 @@ impl EventService for EventServer {
         let mut messages = request.into_inner();
         let start = subscription::Start::read(&mut messages, caller).await?;
         let opened = subscription::open(self, start).await.or_status()?;
-        // One response under way and one being made: what a slow reader costs us.
-        let (responses, stream) = mpsc::channel(1);
+        // A few responses under way and one being made: what a slow reader costs us.
+        let (responses, stream) = mpsc::channel(3);
         self.supervisor.spawn_once("event subscription", opened.serve(messages, responses));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 
     async fn fetch(&self, request: Request<FetchRequest>) -> Result<Response<FetchResponse>, Status> {
         self.fetch_page(request.into_inner()).await.or_status().map(Response::new)
+    }
+
+    async fn list_parked_events(
+        &self,
+        request: Request<ListParkedEventsRequest>,
+    ) -> Result<Response<ListParkedEventsResponse>, Status> {
+        self.parked.list(self.registry.db(), request.get_ref()).await.or_status().map(Response::new)
+    }
+
+    async fn replay_parked_events(
+        &self,
+        request: Request<ReplayParkedEventsRequest>,
+    ) -> Result<Response<ReplayParkedEventsResponse>, Status> {
+        let body = request.get_ref();
+        parse::request_id(&body.request_id)?;
+        // No word is kept of it: to replay what was replayed does nothing.
+        let done = self.parked.replay(&body.consumer, &body.source).await.or_status()?;
+        Ok(Response::new(ReplayParkedEventsResponse {
+            applied: i64::try_from(done.applied).unwrap_or(i64::MAX),
+            left: i64::try_from(done.left).unwrap_or(i64::MAX),
+        }))
     }
 
     async fn list_consumers(

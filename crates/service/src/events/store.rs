@@ -2,6 +2,7 @@
 
 use bursar_proto::event::v1::Event;
 use bursar_types::Timestamp;
+use prost::Message as _;
 
 use super::{Bounds, PendingEvent};
 use crate::db::{Cell, Db, DbError, Dialect, Isolation, Row, Tx};
@@ -151,6 +152,65 @@ pub(super) async fn sequence(tx: &mut Tx<'_>, most: i64) -> Result<Turn, DbError
     Ok(Turn { moved, head })
 }
 
+/// Events that are looked at in one step of pruning: bounds how long its transaction takes.
+const PRUNE_BATCH_MAX: i64 = 1000;
+
+/// What one step of pruning did.
+pub(super) struct Pruned {
+    /// Everything up to here is gone.
+    pub(super) to: i64,
+    /// How many went in this step.
+    pub(super) events: u64,
+    /// Readers that had not taken all of them.
+    pub(super) passed: Vec<Reader>,
+}
+
+/// A registered reader.
+pub(super) struct Reader {
+    pub(super) name: String,
+    pub(super) position: i64,
+}
+
+/// Removes the oldest events, in order, as long as each is older than `old` and taken by every registered reader, or
+/// older than `late`.
+pub(super) async fn prune(tx: &mut Tx<'_>, old: Timestamp, late: Timestamp) -> Result<Pruned, DbError> {
+    let row = tx
+        .query("UPDATE bursar_event_head SET pruned = pruned WHERE id = 1 RETURNING pruned")
+        .fetch_one()
+        .await?;
+    let pruned: i64 = row.get("pruned")?;
+    let rows = tx.query("SELECT name, position FROM bursar_event_consumers").fetch_all().await?;
+    let mut readers = Vec::with_capacity(rows.len());
+    for row in rows {
+        readers.push(Reader { name: row.get("name")?, position: row.get("position")? });
+    }
+    let taken = readers.iter().map(|reader| reader.position).min().unwrap_or(i64::MAX);
+    let rows = tx
+        .query(
+            "SELECT position, occurred_at FROM bursar_event_log WHERE position > $1 ORDER BY position LIMIT $2",
+        )
+        .bind(pruned)
+        .bind(PRUNE_BATCH_MAX)
+        .fetch_all()
+        .await?;
+    let mut to = pruned;
+    for row in rows {
+        let (position, moment): (i64, Timestamp) = (row.get("position")?, row.get("occurred_at")?);
+        if moment >= old || (position > taken && moment >= late) {
+            break;
+        }
+        to = position;
+    }
+    if to == pruned {
+        return Ok(Pruned { to, events: 0, passed: Vec::new() });
+    }
+    let events = tx.query("DELETE FROM bursar_event_log WHERE position <= $1").bind(to).execute().await?;
+    tx.query("UPDATE bursar_event_head SET pruned = $1 WHERE id = 1").bind(to).execute().await?;
+    // Told once each: who was passed before is not passed again.
+    readers.retain(|reader| reader.position < to && reader.position >= pruned);
+    Ok(Pruned { to, events, passed: readers })
+}
+
 pub(super) async fn page(db: &Db, source: &str, after: i64, limit: usize) -> Result<Vec<Event>, DbError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     db.read(|tx| {
@@ -169,6 +229,50 @@ pub(super) async fn page(db: &Db, source: &str, after: i64, limit: usize) -> Res
         })
     })
     .await
+}
+
+/// A parked event, whoever parked it.
+pub(super) struct Parked {
+    pub(super) consumer: String,
+    pub(super) source: String,
+    pub(super) position: i64,
+    pub(super) event: Event,
+    pub(super) error: String,
+    pub(super) tries: i64,
+    pub(super) parked_at: Timestamp,
+}
+
+/// Parked events by consumer, source and position, after those.
+pub(super) async fn parked(
+    tx: &mut Tx<'_>,
+    after: &(String, String, i64),
+    limit: i64,
+) -> Result<Vec<Parked>, DbError> {
+    let rows = tx
+        .query(
+            "SELECT consumer, source, position, event, error, tries, parked_at FROM bursar_parked_events
+             WHERE (consumer, source, position) > ($1, $2, $3) ORDER BY consumer, source, position LIMIT $4",
+        )
+        .bind(&after.0)
+        .bind(&after.1)
+        .bind(after.2)
+        .bind(limit)
+        .fetch_all()
+        .await?;
+    let parked = rows.iter().map(|row| {
+        let event = Event::decode(row.get::<Vec<u8>>("event")?.as_slice())
+            .map_err(|error| DbError::Corrupt { what: format!("a parked event: {error}") })?;
+        Ok(Parked {
+            consumer: row.get("consumer")?,
+            source: row.get("source")?,
+            position: row.get("position")?,
+            event,
+            error: row.get("error")?,
+            tries: row.get("tries")?,
+            parked_at: row.get("parked_at")?,
+        })
+    });
+    parked.collect()
 }
 
 fn read_event(row: &Row, source: &str) -> Result<Event, DbError> {

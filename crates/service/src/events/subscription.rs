@@ -1,5 +1,7 @@
 //! One reader's subscription: pages of the log as far as its credit goes, heartbeats in between.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bursar_proto::access::Identity;
@@ -9,6 +11,7 @@ use bursar_types::{Failure as _, Reason};
 use futures::StreamExt as _;
 use prost::Message as _;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
@@ -16,6 +19,7 @@ use super::EventError;
 use super::filter::Filter;
 use super::registry::Registry;
 use super::server::{EventServer, check_cursor};
+use super::source::EventSource;
 use crate::db::DbError;
 use crate::error;
 
@@ -27,6 +31,10 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
 const FILTERED: Duration = Duration::from_millis(100);
 /// Most events of one batch.
 const BATCH_EVENTS_MAX: usize = 256;
+/// Events that are read from the log at once: a transaction each, while the page before is on its way to the reader.
+const PAGE_EVENTS_MAX: usize = 1024;
+/// Bytes of a page above which the next is no larger than a batch: two pages are what a subscription takes of memory.
+const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// A batch is cut once it holds so many bytes: far below what a gRPC message may have.
 const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Credit if the reader does not say.
@@ -102,6 +110,7 @@ pub(super) struct Subscription {
     credit: u64,
     /// Last position that was sent or left out by the filter.
     position: i64,
+    pages: Pages,
     head: watch::Receiver<i64>,
     /// What the reader has durable, and what of it was written down.
     durable: i64,
@@ -124,11 +133,56 @@ pub(super) async fn open(server: &EventServer, start: Start) -> Result<Subscript
         epoch: bounds.epoch,
         credit: start.credit,
         position,
+        pages: Pages::new(Arc::clone(&server.source)),
         head,
         durable: position,
         registered: position,
         registered_at: Instant::now(),
     })
+}
+
+/// Pages of the log: one that is being sent, and perhaps the next, which is read meanwhile.
+struct Pages {
+    source: Arc<dyn EventSource>,
+    ready: VecDeque<Event>,
+    /// Reading the page after this position. Ends with the subscription.
+    ahead: JoinSet<Result<Vec<Event>, DbError>>,
+    ahead_of: i64,
+    size: usize,
+}
+
+impl Pages {
+    fn new(source: Arc<dyn EventSource>) -> Self {
+        Self { source, ready: VecDeque::new(), ahead: JoinSet::new(), ahead_of: 0, size: BATCH_EVENTS_MAX }
+    }
+
+    /// Gets the page after `position`.
+    async fn turn(&mut self, position: i64) -> Result<(), DbError> {
+        let ahead = match self.ahead.join_next().await {
+            // What was read ahead of elsewhere is of no use, and a reader that died is asked again.
+            Some(Ok(page)) if self.ahead_of == position => Some(page?),
+            _ => None,
+        };
+        let page = match ahead {
+            Some(page) => page,
+            None => self.source.page(position, self.size).await?,
+        };
+        let bytes: usize =
+            page.iter().map(|event| event.data.as_ref().map_or(0, |data| data.value.len())).sum();
+        self.size = if bytes > PAGE_BYTES_MAX { BATCH_EVENTS_MAX } else { PAGE_EVENTS_MAX };
+        self.ready = page.into();
+        Ok(())
+    }
+
+    /// Begins to read the page after the one that is ready, if the log goes on there.
+    fn read_ahead(&mut self, head: i64) {
+        let Some(last) = self.ready.back().map(|event| event.position).filter(|last| *last < head) else {
+            return;
+        };
+        let (source, size) = (Arc::clone(&self.source), self.size);
+        self.ahead_of = last;
+        self.ahead.spawn(async move { source.page(last, size).await });
+    }
 }
 
 type Responses = mpsc::Sender<Result<SubscribeResponse, Status>>;
@@ -208,30 +262,33 @@ impl Subscription {
         Ok(())
     }
 
-    /// The next page, cut to the credit; `None` if there is nothing to say yet.
+    /// The next events, as many as a message and the credit take; `None` if there is nothing to say yet.
     async fn next_batch(&mut self) -> Result<Option<SubscribeResponse>, Status> {
         let limit = usize::try_from(self.credit).unwrap_or(usize::MAX).min(BATCH_EVENTS_MAX);
-        let page = match self.server.source.page(self.position, limit).await {
-            Ok(page) => page,
-            Err(failure) => return self.bear(&failure).await.map(|()| None),
-        };
-        let Some(first) = page.first() else {
-            // A head that leads its log breaks the source's word; it must not make us spin.
-            tokio::time::sleep(RETRY).await;
-            return Ok(None);
-        };
-        if first.position != self.position + 1 {
-            // Retention went past this reader while it slept; to go on would skip events without a word.
-            let bounds = self.server.source.bounds().await.map_err(|error| error::status(&error))?;
-            return Err(error::status(&EventError::CursorTooOld(bounds)));
+        if self.pages.ready.is_empty() {
+            if let Err(failure) = self.pages.turn(self.position).await {
+                return self.bear(&failure).await.map(|()| None);
+            }
+            let Some(first) = self.pages.ready.front() else {
+                // A head that leads its log breaks the source's word; it must not make us spin.
+                tokio::time::sleep(RETRY).await;
+                return Ok(None);
+            };
+            if first.position != self.position + 1 {
+                // Retention went past this reader while it slept; to go on would skip events without a word.
+                let bounds = self.server.source.bounds().await.map_err(|error| error::status(&error))?;
+                return Err(error::status(&EventError::CursorTooOld(bounds)));
+            }
+            self.pages.read_ahead(*self.head.borrow());
         }
-        let mut events: Vec<Event> = Vec::with_capacity(page.len());
+        let mut events: Vec<Event> = Vec::with_capacity(limit.min(self.pages.ready.len()));
         let mut bytes = 0;
-        for event in page {
+        while let Some(event) = self.pages.ready.front() {
             bytes += event.encoded_len();
-            if bytes > BATCH_BYTES_MAX && !events.is_empty() {
+            if events.len() == limit || (bytes > BATCH_BYTES_MAX && !events.is_empty()) {
                 break;
             }
+            let Some(event) = self.pages.ready.pop_front() else { break };
             self.position = event.position;
             if self.filter.passes(&event.r#type) {
                 events.push(event);

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::{self, PeerChannel};
 use crate::config::{CommonConfig, ConfigError};
 use crate::db::Db;
-use crate::events::EventLog;
+use crate::events::{EventLog, ParkedDesk};
 use crate::supervisor::Supervisor;
 use crate::tls::Tls;
 use crate::token::TokenVerifier;
@@ -42,6 +42,8 @@ pub struct Chassis {
     pub tls: Tls,
     /// Checks customers' tokens and card proofs.
     pub tokens: TokenVerifier,
+    /// Where consumers of other logs leave what applies their parked events again, for operators.
+    pub parked: ParkedDesk,
     /// Whether this is a sandbox.
     pub sandbox: bool,
     /// The shared sections of the configuration.

@@ -56,6 +56,7 @@ impl<C> std::fmt::Debug for Spec<C> {
 pub struct Parts {
     pub(crate) routes: Routes,
     pub(crate) event_source: Option<Arc<dyn crate::events::EventSource>>,
+    pub(crate) serving: Option<tokio::sync::watch::Receiver<bool>>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -68,7 +69,14 @@ impl Parts {
     /// The gRPC services: `Routes::new(FooServer::new(foo)).add_service(…)`. Health, reflection, the event
     /// service, the probe and the sandbox's clock are added by the chassis.
     pub fn new(routes: Routes) -> Self {
-        Self { routes, event_source: None }
+        Self { routes, event_source: None, serving: None }
+    }
+
+    /// Says that the process serves while `serving` holds `true`, and not from its start on: a vault is sealed then.
+    #[must_use]
+    pub fn with_serving(mut self, serving: tokio::sync::watch::Receiver<bool>) -> Self {
+        self.serving = Some(serving);
+        self
     }
 
     /// Serves the event log from `source` in place of [`Chassis::events`]: the ledger's log is its journal.

@@ -15,7 +15,7 @@ use tonic_health::server::HealthReporter;
 use super::{Chassis, Parts, Sources, Spec, StartError};
 use crate::config::{CommonConfig, DatabaseConfig, Loaded};
 use crate::db::{Db, DbOptions};
-use crate::events::{EventLog, EventServer};
+use crate::events::{EventLog, EventServer, ParkedDesk, Retention};
 use crate::sandbox::SandboxClock;
 use crate::server::{self, Probe, Shared};
 use crate::supervisor::Supervisor;
@@ -30,7 +30,7 @@ pub struct Running {
     chassis: Chassis,
     grpc: SocketAddr,
     admin: SocketAddr,
-    health: Health,
+    health: Arc<Health>,
     served: oneshot::Receiver<()>,
 }
 
@@ -71,8 +71,9 @@ async fn begin<C>(
     supervisor.spawn("metrics", upkeep(metrics, shutdown));
 
     let chassis = chassis(&spec, common, sources, supervisor, tls).await?;
-    let parts = (spec.start)(chassis.clone(), config).await?;
-    let health = Health::new(spec.identity, readiness).await;
+    let mut parts = (spec.start)(chassis.clone(), config).await?;
+    let serving = parts.serving.take();
+    let health = Arc::new(Health::new(spec.identity, readiness).await);
     let routes = mount(&chassis, parts, &health)?;
 
     let (done, served) = oneshot::channel();
@@ -82,7 +83,14 @@ async fn begin<C>(
         // Nobody waits where the process was not stopped by `Running::stop`.
         let _ = done.send(());
     });
-    health.set(true).await;
+    match serving {
+        None => health.set(true).await,
+        Some(serving) => {
+            health.set(*serving.borrow()).await;
+            let (health, shutdown) = (Arc::clone(&health), chassis.draining.clone());
+            chassis.supervisor.spawn_once("health", follow(health, serving, shutdown));
+        }
+    }
     let service = spec.identity.name();
     metrics::gauge!(names::BUILD_INFO, "service" => service, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     tracing::info!(service, grpc = %grpc_address, admin = %admin_address, sandbox = chassis.sandbox, "ready");
@@ -168,6 +176,7 @@ async fn chassis<C>(
         draining: tokio_util::sync::CancellationToken::new(),
         tls,
         tokens,
+        parked: ParkedDesk::default(),
         sandbox,
         common: Arc::new(common),
     })
@@ -194,14 +203,25 @@ fn mount(chassis: &Chassis, parts: Parts, health: &Health) -> Result<Routes, Sta
             .with_service_name("grpc.health.v1.Health");
         services_of(chassis.identity).fold(builder, tonic_reflection::server::Builder::with_service_name)
     };
-    let source = parts.event_source.unwrap_or_else(|| Arc::new(chassis.events.clone()));
+    let shutdown = chassis.supervisor.shutdown();
+    let source = match parts.event_source {
+        // Who brings a log of its own keeps it.
+        Some(source) => source,
+        None => {
+            let (log, retention) = (chassis.events.clone(), Retention::from(&chassis.common.events));
+            chassis.supervisor.spawn("event retention", log.run_retention(retention, shutdown.clone()));
+            Arc::new(chassis.events.clone())
+        }
+    };
     let events = EventServer::new(
         source,
         chassis.db.clone(),
         Arc::clone(&chassis.clock),
         chassis.supervisor.clone(),
         chassis.draining.clone(),
+        chassis.parked.clone(),
     );
+    chassis.supervisor.spawn("event readers", events.clone().watch_readers(shutdown));
     Ok(parts
         .routes
         .add_service(events.into_service())
@@ -254,6 +274,26 @@ impl Health {
             self.reporter.set_service_status(*service, status).await;
         }
         self.readiness.set(serving);
+    }
+}
+
+/// Says what `serving` says, until the process drains.
+async fn follow(
+    health: Arc<Health>,
+    mut serving: tokio::sync::watch::Receiver<bool>,
+    draining: tokio_util::sync::CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            changed = serving.changed() => {
+                if changed.is_err() || draining.is_cancelled() {
+                    return;
+                }
+                let now = *serving.borrow_and_update();
+                health.set(now).await;
+            }
+            () = draining.cancelled() => return,
+        }
     }
 }
 

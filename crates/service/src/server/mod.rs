@@ -4,6 +4,7 @@
 //! a change of certificates, and cannot end a drain that takes too long.
 
 mod body;
+mod door;
 mod policy;
 mod probe;
 mod refusal;
@@ -33,6 +34,7 @@ use crate::telemetry::metrics as names;
 use crate::tls::{Name, Tls};
 use crate::token::TokenVerifier;
 
+pub use door::Door;
 pub(crate) use probe::Probe;
 
 /// Longest handshake; a peer on a healthy network needs milliseconds.

@@ -30,6 +30,13 @@ pub const EVENTS_PARKED: &str = "bursar_events_parked_total";
 /// Labels: consumer, source, reason.
 pub const CONSUMER_REFUSED: &str = "bursar_consumer_refused_total";
 
+/// Events that a registered reader of this service's log has yet to make durable. Labels: service, consumer.
+pub const READER_LAG: &str = "bursar_event_reader_lag_events";
+/// Registered readers that retention went past, for they stayed away too long. Labels: service, consumer.
+pub const READER_PASSED: &str = "bursar_event_reader_passed_total";
+/// Events that were removed past their time. Label: service.
+pub const EVENTS_PRUNED: &str = "bursar_events_pruned_total";
+
 /// Bounds of the duration histograms, in seconds: from a warm in-memory read to the longest deadline.
 const SECONDS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -67,5 +74,8 @@ fn describe() {
     describe_gauge!(EVENTS_HEAD, "Last position of the event log");
     describe_gauge!(CONSUMER_LAG, "Events a consumer has yet to take");
     describe_counter!(EVENTS_PARKED, "Events a consumer could not apply and put aside");
+    describe_gauge!(READER_LAG, "Events that a registered reader has yet to make durable");
+    describe_counter!(READER_PASSED, "Registered readers that retention went past");
+    describe_counter!(EVENTS_PRUNED, "Events removed past their time");
     describe_counter!(CONSUMER_REFUSED, "Subscriptions refused for their cursor");
 }

@@ -4,6 +4,9 @@
 //! The form is a compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037) and the signing certificate in `x5c`. That
 //! certificate stands under the platform's authority and names `spiffe://bursar/<service>/signing`, so a verifier
 //! needs the authority's certificate and nothing else.
+//!
+//! Tokens that are made at once may share a signature (`EdDSA-Tree`): it is over the root of a Merkle tree whose leaves
+//! are their first two parts, and a fourth part holds the way from the leaf to the root.
 
 mod customer;
 mod jws;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use bursar_proto::access::Identity;
+use bursar_transparency::{Hash, empty_root, node_hash};
 use bursar_types::Timestamp;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde::Serialize;
@@ -40,6 +41,7 @@ struct Pair {
     signer: Identity,
     key: Ed25519KeyPair,
     header: String,
+    tree_header: String,
     changed: Option<SystemTime>,
     looked: Mutex<Instant>,
 }
@@ -69,7 +71,8 @@ impl Pair {
             return Err(bad(&format!("the key in {} is another certificate's", key.display())));
         }
         let looked = Mutex::new(Instant::now());
-        Ok(Self { signer, key: pair, header: jws::header(&chain[0]), changed, looked })
+        let (header, tree_header) = (jws::header(&chain[0]), jws::tree_header(&chain[0]));
+        Ok(Self { signer, key: pair, header, tree_header, changed, looked })
     }
 
     /// Whether the file should be looked at now; says yes once in a while only.
@@ -142,25 +145,7 @@ impl TokenSigner {
     /// # Errors
     /// [`TokenError::Unsignable`] if they do not, or make the token too large.
     pub fn sign<C: Serialize>(&self, grant: &Grant<'_>, claims: &C) -> Result<String, TokenError> {
-        let serde_json::Value::Object(mut object) =
-            serde_json::to_value(claims).map_err(|_| TokenError::Unsignable("not representable"))?
-        else {
-            return Err(TokenError::Unsignable("not an object"));
-        };
-        let issued = grant.issued_at.as_seconds();
-        let lifetime = i64::try_from(grant.lifetime.as_secs()).unwrap_or(i64::MAX);
-        let own = [
-            ("aud", serde_json::Value::from(grant.audience)),
-            ("iat", issued.into()),
-            ("nbf", issued.into()),
-            ("exp", issued.saturating_add(lifetime).into()),
-        ];
-        for (name, value) in own {
-            if object.insert(name.to_owned(), value).is_some() {
-                return Err(TokenError::Unsignable("a member is the envelope's"));
-            }
-        }
-        let payload = serde_json::Value::Object(object).to_string();
+        let payload = payload(grant, claims)?;
         let pair = self.current();
         let mut token = format!("{}.{}", pair.header, jws::encode(payload.as_bytes()));
         let signature = pair.key.sign(token.as_bytes());
@@ -171,4 +156,100 @@ impl TokenSigner {
         }
         Ok(token)
     }
+
+    /// Signs a token for each of `claims`, with one signature over all: it is over the root of a tree (RFC 6962) whose
+    /// leaves they are, and each token carries its way to the root. A token is as good alone as one of [`sign`]: it
+    /// says nothing about the others but their number. A single one is signed as [`sign`] does.
+    ///
+    /// [`sign`]: Self::sign
+    ///
+    /// # Errors
+    /// As [`sign`](Self::sign), for whichever of them; also for more than 65 536.
+    pub fn sign_all<C: Serialize>(&self, grant: &Grant<'_>, claims: &[C]) -> Result<Vec<String>, TokenError> {
+        if let [claims] = claims {
+            return Ok(vec![self.sign(grant, claims)?]);
+        }
+        let size = u32::try_from(claims.len()).ok().filter(|size| *size <= TREE_SIZE_MAX);
+        let size = size.ok_or(TokenError::Unsignable("too many"))?;
+        let pair = self.current();
+        let mut tokens = Vec::with_capacity(claims.len());
+        for claims in claims {
+            tokens.push(format!("{}.{}", pair.tree_header, jws::encode(payload(grant, claims)?.as_bytes())));
+        }
+        let tree = tokens.iter().map(|token| jws::tree_leaf(token.as_bytes())).collect();
+        let tree = Levels::over(tree);
+        let root = tree.root();
+        let signature = jws::encode(pair.key.sign(&jws::tree_message(size, &root)).as_ref());
+        for (index, token) in (0_u32..).zip(&mut tokens) {
+            token.push('.');
+            token.push_str(&signature);
+            token.push('.');
+            token.push_str(&jws::tree_place(index, size, &root, &tree.path(index)));
+            if token.len() > TOKEN_BYTES_MAX {
+                return Err(TokenError::Unsignable("too large"));
+            }
+        }
+        Ok(tokens)
+    }
+}
+
+/// Most tokens of one signature.
+const TREE_SIZE_MAX: u32 = 65_536;
+
+/// All nodes of a tree, level by level; a node without a sibling stands on the next level as it is, which gives the
+/// trees of RFC 6962.
+struct Levels(Vec<Vec<Hash>>);
+
+impl Levels {
+    fn over(leaves: Vec<Hash>) -> Self {
+        let mut levels = vec![leaves];
+        while let Some(last) = levels.last().filter(|last| last.len() > 1) {
+            let above = last.chunks(2).map(|pair| match pair {
+                [left, right] => node_hash(left, right),
+                [alone] => *alone,
+                _ => unreachable!("chunks of two hold one or two"),
+            });
+            levels.push(above.collect());
+        }
+        Self(levels)
+    }
+
+    fn root(&self) -> Hash {
+        let top = self.0.last().and_then(|level| level.first());
+        top.copied().unwrap_or_else(empty_root)
+    }
+
+    /// The siblings on the way from leaf `index` to the root.
+    fn path(&self, index: u32) -> Vec<Hash> {
+        let mut at = index as usize;
+        let mut path = Vec::with_capacity(self.0.len());
+        for level in &self.0 {
+            path.extend(level.get(at ^ 1).filter(|_| level.len() > 1));
+            at >>= 1;
+        }
+        path
+    }
+}
+
+/// The payload of a token.
+fn payload<C: Serialize>(grant: &Grant<'_>, claims: &C) -> Result<String, TokenError> {
+    let serde_json::Value::Object(mut object) =
+        serde_json::to_value(claims).map_err(|_| TokenError::Unsignable("not representable"))?
+    else {
+        return Err(TokenError::Unsignable("not an object"));
+    };
+    let issued = grant.issued_at.as_seconds();
+    let lifetime = i64::try_from(grant.lifetime.as_secs()).unwrap_or(i64::MAX);
+    let own = [
+        ("aud", serde_json::Value::from(grant.audience)),
+        ("iat", issued.into()),
+        ("nbf", issued.into()),
+        ("exp", issued.saturating_add(lifetime).into()),
+    ];
+    for (name, value) in own {
+        if object.insert(name.to_owned(), value).is_some() {
+            return Err(TokenError::Unsignable("a member is the envelope's"));
+        }
+    }
+    Ok(serde_json::Value::Object(object).to_string())
 }

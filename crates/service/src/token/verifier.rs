@@ -1,6 +1,6 @@
 //! Checking tokens.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ const SKEW_MAX: Duration = Duration::from_secs(5);
 
 /// Certificates remembered as checked. A platform has a handful of signers with a few certificates each.
 const CACHE_MAX: usize = 64;
+
+/// Signatures of trees remembered as good. Each is of use for as long as its tokens come, a moment.
+const TREES_MAX: usize = 1_024;
 
 /// id-kp-documentSigning (RFC 9336), DER without tag and length: what a signing certificate must be for. One for
 /// connections is not, so neither can stand in for the other.
@@ -50,6 +53,8 @@ pub struct TokenVerifier {
 struct Cache {
     authority: Vec<CertificateDer<'static>>,
     signers: HashMap<[u8; 32], Signer>,
+    /// Signatures of trees that were good: their other tokens need no look at it.
+    trees: HashSet<[u8; 32]>,
 }
 
 /// A certificate whose chain was checked.
@@ -106,7 +111,12 @@ impl TokenVerifier {
         now: Timestamp,
     ) -> Result<Verified<C>, TokenError> {
         let parts = jws::split(token)?;
-        self.signer(&parts.certificate)?.signed(&parts, expected)?;
+        let signer = self.signer(&parts.certificate)?;
+        if parts.is_of_tree() {
+            self.of_signed_tree(&signer, &parts, expected)?;
+        } else {
+            signer.signed(&parts, expected)?;
+        }
         let envelope = Envelope::<C>::read(&parts)?;
         let (expires, begins) = (envelope.exp, envelope.nbf.max(envelope.iat));
         let verified = envelope.for_audience(audience)?;
@@ -117,6 +127,31 @@ impl TokenVerifier {
             return Err(TokenError::NotYet);
         }
         Ok(verified)
+    }
+
+    /// As [`Signer::signed`]; the signature of a tree is checked once.
+    fn of_signed_tree(
+        &self,
+        signer: &Signer,
+        parts: &jws::Parts<'_>,
+        expected: Identity,
+    ) -> Result<(), TokenError> {
+        signer.is(expected)?;
+        let message = parts.message()?;
+        let mut hash = [0_u8; 32];
+        let whole = [signer.key.as_slice(), &parts.signature, &message].concat();
+        hash.copy_from_slice(digest(&SHA256, &whole).as_ref());
+        let lock = || self.cache.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if lock().trees.contains(&hash) {
+            return Ok(());
+        }
+        signer.made(&message, &parts.signature)?;
+        let mut cache = lock();
+        if cache.trees.len() >= TREES_MAX {
+            cache.trees.clear();
+        }
+        cache.trees.insert(hash);
+        Ok(())
     }
 
     /// The signer a certificate names, after its chain was checked: once per certificate and authority.
@@ -147,13 +182,21 @@ impl TokenVerifier {
 impl Signer {
     /// Whether this is `expected`, and signed `parts`.
     pub(super) fn signed(&self, parts: &jws::Parts<'_>, expected: Identity) -> Result<(), TokenError> {
+        self.is(expected)?;
+        self.made(&parts.message()?, &parts.signature)
+    }
+
+    fn is(&self, expected: Identity) -> Result<(), TokenError> {
         let wanted = Name::Signer(expected);
-        if self.name != wanted {
-            return Err(TokenError::Signer { expected: wanted.to_string(), found: self.name.to_string() });
+        if self.name == wanted {
+            return Ok(());
         }
-        UnparsedPublicKey::new(&ED25519, &self.key)
-            .verify(parts.signed, &parts.signature)
-            .map_err(|_| TokenError::Signature)
+        Err(TokenError::Signer { expected: wanted.to_string(), found: self.name.to_string() })
+    }
+
+    fn made(&self, message: &[u8], signature: &[u8]) -> Result<(), TokenError> {
+        let key = UnparsedPublicKey::new(&ED25519, &self.key);
+        key.verify(message, signature).map_err(|_| TokenError::Signature)
     }
 
     /// The signer that a certificate names, if it was good at `now` (seconds since the epoch).

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use bursar_proto::event::v1::Event;
+use bursar_proto::event::v1::{Event, ListParkedEventsRequest, ReplayParkedEventsRequest};
 use bursar_service::db::{Db, Tx};
-use bursar_service::events::{Consumer, EventSource as _, Replayed};
+use bursar_service::error::reason_of;
+use bursar_service::events::{Consumer, EventSource as _, ParkedDesk, Replayed};
 use bursar_service::supervisor::Backoff;
 use bursar_testkit::on_both_databases;
+use bursar_types::Reason;
 use prost::Message as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -154,6 +156,52 @@ on_both_databases! {
         faults.away.store(false, Ordering::SeqCst);
         eventually("all", async || noted(&db).await == "a1 a2 a3").await;
         assert_eq!(consumer().parked(&db, 0, 9).await.unwrap(), []);
+        task.abort();
+    }
+
+    async fn an_operator_sees_what_is_parked_and_has_it_applied_again(database: TestDatabase) {
+        let served = Served::start(database.open(SCHEMA).await).await;
+        let own = database.another().await;
+        let db = own.open(SCHEMA).await;
+        let faults = Arc::new(Faults::default());
+        faults.poison.store(true, Ordering::SeqCst);
+        publish_all(&served.db, &served.log, &["a", "b"], 3).await;
+        let task = consume(&db, &served, &faults);
+        eventually("parked", async || consumer().parked(&db, 0, 9).await.unwrap().len() == 2).await;
+        let (desk, again) = (ParkedDesk::default(), Arc::clone(&faults));
+        desk.leave(&consumer(), db.clone(), move |tx, event| {
+            let faults = Arc::clone(&again);
+            Box::pin(async move { apply(tx, event, &faults).await })
+        });
+        let desk = Served::start_with(db.clone(), desk).await;
+        let mut listed = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = ListParkedEventsRequest { page_size: 1, page_token };
+            let page = desk.client().list_parked_events(request).await.unwrap().into_inner();
+            listed.extend(page.events);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        let told: Vec<_> = listed.iter().map(|e| (e.consumer.as_str(), e.source.as_str(), e.subject.as_str(), e.tries)).collect();
+        assert_eq!(told, [("notifications", "test", "b", 3), ("notifications", "test", "b", 0)]);
+        assert_eq!(listed[0].error, "refused");
+
+        let replay = |source: &str| ReplayParkedEventsRequest {
+            request_id: "00000000-0000-4000-8000-000000000001".into(),
+            consumer: "notifications".into(),
+            source: source.into(),
+        };
+        let done = desk.client().replay_parked_events(replay("test")).await.unwrap().into_inner();
+        assert_eq!((done.applied, done.left), (0, 2), "it is not mended yet");
+        faults.poison.store(false, Ordering::SeqCst);
+        let done = desk.client().replay_parked_events(replay("test")).await.unwrap().into_inner();
+        assert_eq!((done.applied, done.left), (2, 0));
+        assert_eq!(noted(&db).await, "a1 b1 a2 a3 b2 b3");
+        let unknown = desk.client().replay_parked_events(replay("ledger")).await.unwrap_err();
+        assert_eq!(reason_of(&unknown).unwrap().0, Reason::NotFound);
         task.abort();
     }
 

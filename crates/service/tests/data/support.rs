@@ -178,6 +178,11 @@ pub(super) struct Served {
 impl Served {
     /// Serves the log in `db`, with its sequencer running.
     pub(super) async fn start(db: Db) -> Self {
+        Self::start_with(db, bursar_service::events::ParkedDesk::default()).await
+    }
+
+    /// As [`start`](Self::start), with what consumers left at `parked`.
+    pub(super) async fn start_with(db: Db, parked: bursar_service::events::ParkedDesk) -> Self {
         let log = event_log(&db).await;
         let supervisor = bursar_service::supervisor::Supervisor::new();
         let draining = tokio_util::sync::CancellationToken::new();
@@ -189,6 +194,7 @@ impl Served {
             clock(),
             supervisor.clone(),
             draining.clone(),
+            parked,
         );
         supervisor.spawn("sequencer", log.clone().run_sequencer(supervisor.shutdown()));
         let shutdown = supervisor.shutdown();

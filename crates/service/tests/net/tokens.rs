@@ -305,3 +305,53 @@ fn a_statement_holds_for_ever_and_lets_nobody_in() {
         }
     }
 }
+
+#[test]
+fn tokens_signed_together_are_each_as_good_as_one_signed_alone() {
+    let place = Place::new();
+    let (signer, verifier, now) = (signer(&place, Identity::Vault), verifier(&place), SystemClock.now());
+    let check = |token: &str| verifier.verify::<Proof>(token, Identity::Vault, "ledger", now);
+    for count in [1_i64, 2, 3, 7, 8, 33] {
+        let claims: Vec<Proof> = (0..count).map(|n| Proof { card: format!("card_{n}"), amount: n }).collect();
+        let tokens = signer.sign_all(&grant(now), &claims).unwrap();
+        for (token, claims) in tokens.iter().zip(&claims) {
+            assert_eq!(&check(token).unwrap().claims, claims, "{count}");
+            assert!(verifier.verify::<Proof>(token, Identity::Vault, "bank", now).is_err());
+            assert!(verifier.verify::<Proof>(token, Identity::Ledger, "ledger", now).is_err());
+            assert_eq!(
+                verifier.verify::<Proof>(token, Identity::Vault, "ledger", now.plus(HOUR)).unwrap_err(),
+                TokenError::Expired
+            );
+        }
+        if count > 1 {
+            // Neither the place nor the signature nor the claims of one serve for another, known tree or not.
+            let parts: Vec<Vec<&str>> = tokens.iter().map(|token| token.split('.').collect()).collect();
+            let mixed = [parts[0][0], parts[0][1], parts[1][2], parts[1][3]].join(".");
+            assert_eq!(check(&mixed).unwrap_err(), TokenError::Signature);
+            assert!(check(&parts[0][..3].join(".")).is_err(), "without its place");
+        }
+    }
+    assert!(signer.sign_all::<Proof>(&grant(now), &[]).unwrap().is_empty());
+}
+
+#[test]
+fn no_bit_of_a_token_of_a_tree_can_be_changed() {
+    let place = Place::new();
+    let (signer, now) = (signer(&place, Identity::Vault), SystemClock.now());
+    let claims: Vec<Proof> = (0..3).map(|amount| Proof { amount, ..proof() }).collect();
+    let tokens = signer.sign_all(&grant(now), &claims).unwrap();
+    let shared = verifier(&place);
+    shared.verify::<Proof>(&tokens[0], Identity::Vault, "ledger", now).unwrap();
+    let parts: Vec<&str> = tokens[1].split('.').collect();
+    for (part, text) in parts.iter().enumerate().skip(1) {
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let mut parts: Vec<String> = parts.iter().map(ToString::to_string).collect();
+            parts[part] = BASE64URL_NOPAD.encode(&changed);
+            let refused = shared.verify::<Proof>(&parts.join("."), Identity::Vault, "ledger", now);
+            assert!(refused.is_err(), "part {part}, bit {bit}");
+        }
+    }
+}

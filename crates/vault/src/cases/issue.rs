@@ -5,19 +5,24 @@ use bursar_proto::vault::v1::{CardNumberIssued, CardSummary, IssueCardRequest, I
 use bursar_service::db::{Isolation, Tx};
 use bursar_service::events::NewEvent;
 use bursar_service::idempotency::{self, Scope};
+use bursar_types::RequestId;
 use bursar_types::id::{CardId, CustomerId};
-use bursar_types::{RequestId, Timestamp};
+use prost::Message as _;
 
 use super::Vault;
 use crate::audit::{Actor, AuditRecord, Operation, Outcome};
-use crate::crypto::record::{self, Field, Keks as _, RecordId, SOLE_TENANT};
+use crate::crypto::record::{self, Field, Keks as _, RecordId, SOLE_TENANT, SealedRecord};
 use crate::error::VaultError;
-use crate::keys::Fingerprint;
+use crate::group::{self, IssueJob};
+use crate::keys::{Fingerprint, KeyRing};
 use crate::payment::allocate;
 use crate::payment::range::{BinRangeId, RangeShape};
 use crate::store;
+use crate::store::audit::Head;
 use crate::store::cards::StoredCard;
 
+/// Method name, as the scope of request ids has it.
+pub(crate) const ISSUE: &str = "IssueCard";
 /// Version of the pair of card verification keys that new cards use, until they can be rotated.
 const CVK_VERSION: u32 = 1;
 /// Version of a record that was never rewritten.
@@ -75,9 +80,22 @@ impl Vault {
         request: &IssueCardRequest,
         wanted: &NewCard,
     ) -> Result<IssueCardResponse, VaultError> {
+        let digest = idempotency::body_digest(request);
+        let (actor, wanted) = (actor.clone(), wanted.clone());
+        group::done(&self.queues.issue, |done| IssueJob { actor, request_id, digest, wanted, done }).await
+    }
+
+    /// As [`issue_card`](Self::issue_card), in a transaction of its own.
+    pub(crate) async fn issue_alone(
+        &self,
+        actor: &Actor,
+        request_id: RequestId,
+        digest: [u8; 32],
+        wanted: &NewCard,
+    ) -> Result<IssueCardResponse, VaultError> {
         let mut outcome = Ok(Issued::Met);
         for _ in 0..MEETINGS_MAX {
-            outcome = self.try_issue(actor, request_id, request, wanted).await;
+            outcome = self.try_issue(actor, request_id, digest, wanted).await;
             if !matches!(outcome, Ok(Issued::Met)) {
                 break;
             }
@@ -93,23 +111,32 @@ impl Vault {
         &self,
         actor: &Actor,
         request_id: RequestId,
-        request: &IssueCardRequest,
+        digest: [u8; 32],
         wanted: &NewCard,
     ) -> Result<Issued, VaultError> {
-        let scope = Scope { method: "IssueCard", principal: &actor.principal };
+        let ring = self.keys.ring()?;
+        let ring = &*ring;
+        let scope = Scope { method: ISSUE, principal: &actor.principal };
         // Every decision below is one statement's own: a unique key, or a row that is read and never changed. So the
         // cheaper isolation is enough, and cards issued at once do not make each other start again.
         let outcome = self
             .db
             .write_at(Isolation::ReadCommitted, |tx| {
                 Box::pin(async move {
-                    idempotency::once_message(tx, scope, request_id, request, |tx| {
+                    // Groups take the end of the audit log first, too: so neither waits for the other for ever.
+                    let head = store::audit::lock(tx).await?;
+                    if head.keys() != ring.generation() {
+                        return Err(VaultError::KeysChanged.into());
+                    }
+                    let response = idempotency::once(tx, scope, request_id, digest, |tx| {
                         Box::pin(async move {
-                            let card = self.card_with_number(tx, actor, wanted).await?;
-                            Ok::<_, Stop>(IssueCardResponse { card: Some(message(&card)) })
+                            let card = self.card_with_number(tx, ring, head, actor, wanted).await?;
+                            Ok::<_, Stop>(IssueCardResponse { card: Some(message(&card)) }.encode_to_vec())
                         })
-                    })
-                    .await
+                    });
+                    let response = response.await?;
+                    IssueCardResponse::decode(response.as_slice())
+                        .map_err(|_| VaultError::Corrupt("a stored response of IssueCard").into())
                 })
             })
             .await;
@@ -123,6 +150,8 @@ impl Vault {
     async fn card_with_number(
         &self,
         tx: &mut Tx<'_>,
+        ring: &KeyRing,
+        head: Head,
         actor: &Actor,
         wanted: &NewCard,
     ) -> Result<StoredCard, Stop> {
@@ -136,9 +165,13 @@ impl Vault {
         let shape = store::ranges::shape(tx, &wanted.range)
             .await?
             .ok_or(VaultError::NotFound { what: "BIN range" })?;
-        let (pan, fingerprint) = self.free_number(tx, wanted, &shape).await?;
-        let card = self.store_number(tx, wanted, &pan, now).await?;
-        store::ranges::count_issued(tx, &wanted.range, fingerprint.value[0]).await?;
+        let (pan, fingerprint) = self.free_number(tx, ring, wanted, &shape).await?;
+        let (card, sealed) = sealed_card(ring, wanted, &pan);
+        let (kek_version, _) = ring.active();
+        if !store::cards::insert(tx, &card, &sealed, kek_version, now).await? {
+            return Err(Stop::Met);
+        }
+        store::ranges::count_issued(tx, &wanted.range, fingerprint.value[0], 1).await?;
         let told = CardNumberIssued {
             card_id: wanted.card_id.to_string(),
             customer_id: wanted.customer_id.to_string(),
@@ -146,7 +179,7 @@ impl Vault {
         };
         self.events.publish(tx, NewEvent::new("vault.card.issued", wanted.card_id, &told))?;
         let record = AuditRecord::new(now, actor, Operation::IssueCard, wanted.card_id, Outcome::Allowed, "");
-        store::audit::append(tx, &record).await?;
+        store::audit::append_to(tx, head, &[record]).await?;
         Ok(card)
     }
 
@@ -154,6 +187,7 @@ impl Vault {
     async fn free_number(
         &self,
         tx: &mut Tx<'_>,
+        ring: &KeyRing,
         wanted: &NewCard,
         shape: &RangeShape,
     ) -> Result<(Pan, Fingerprint), VaultError> {
@@ -161,7 +195,7 @@ impl Vault {
         for account in allocate::candidates(shape, &*self.entropy) {
             drawn += 1;
             let pan = shape.number(account);
-            let fingerprint = self.keys.fingerprint(&pan);
+            let fingerprint = ring.fingerprint(&pan);
             if store::cards::claim_number(tx, &fingerprint, wanted.card_id).await? {
                 if drawn > allocate::DRAWS_MAX {
                     tracing::warn!(bin_range = %wanted.range, drawn, "the BIN range is nearly full: create another");
@@ -172,37 +206,27 @@ impl Vault {
         Err(VaultError::RangeExhausted { range: wanted.range.to_string() })
     }
 
-    async fn store_number(
-        &self,
-        tx: &mut Tx<'_>,
-        wanted: &NewCard,
-        pan: &Pan,
-        now: Timestamp,
-    ) -> Result<StoredCard, Stop> {
-        let id =
-            RecordId { tenant: SOLE_TENANT, card: wanted.card_id, field: Field::Pan, version: FIRST_RECORD };
-        let sealed = record::seal(&*self.keys, &id, pan.expose().as_bytes());
-        let card = StoredCard {
-            card_id: wanted.card_id,
-            customer_id: wanted.customer_id,
-            range: wanted.range.clone(),
-            masked_pan: pan.masked().to_string(),
-            expiry: wanted.expiry,
-            cvk_version: CVK_VERSION,
-            record_version: FIRST_RECORD,
-            password_set: false,
-        };
-        let (kek_version, _) = self.keys.active();
-        if store::cards::insert(tx, &card, &sealed, kek_version, now).await? {
-            Ok(card)
-        } else {
-            Err(Stop::Met)
-        }
-    }
-
     /// What may be known of a card.
     pub(crate) async fn card(&self, card_id: CardId) -> Result<CardSummary, VaultError> {
+        self.keys.ring()?;
         let card = self.db.read(|tx| Box::pin(async move { store::cards::find(tx, card_id).await })).await?;
         card.as_ref().map(message).ok_or(VaultError::NotFound { what: "card" })
     }
+}
+
+/// The row of a new card: its number sealed under a data key of its own.
+pub(crate) fn sealed_card(ring: &KeyRing, wanted: &NewCard, pan: &Pan) -> (StoredCard, SealedRecord) {
+    let id = RecordId { tenant: SOLE_TENANT, card: wanted.card_id, field: Field::Pan, version: FIRST_RECORD };
+    let sealed = record::seal(ring, &id, pan.expose().as_bytes());
+    let card = StoredCard {
+        card_id: wanted.card_id,
+        customer_id: wanted.customer_id,
+        range: wanted.range.clone(),
+        masked_pan: pan.masked().to_string(),
+        expiry: wanted.expiry,
+        cvk_version: CVK_VERSION,
+        record_version: FIRST_RECORD,
+        password_set: false,
+    };
+    (card, sealed)
 }

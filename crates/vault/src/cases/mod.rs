@@ -4,6 +4,8 @@ mod issue;
 mod password;
 mod ranges;
 mod reveal;
+mod rotate;
+mod seal;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -16,17 +18,21 @@ use bursar_service::db::{Db, Isolation, Tx};
 use bursar_service::events::EventLog;
 use bursar_types::id::CardId;
 use bursar_types::{Clock, Entropy, Failure as _, IdSource, RequestId, Timestamp};
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
-pub(crate) use issue::NewCard;
+pub(crate) use issue::{ISSUE, NewCard, message as card_message, sealed_card};
 pub(crate) use password::PasswordTry;
 pub(crate) use reveal::NewReveal;
+pub(crate) use seal::{RootSource, Seal, Told, next_of, take_next};
 pub(crate) use upkeep::EVERY;
-pub(crate) use verify::CardQuestion;
+pub(crate) use verify::{CardAnswer, CardQuestion};
 
+use crate::audit::notary::Notary;
 use crate::audit::{Actor, AuditRecord, Operation, Outcome};
 use crate::error::VaultError;
-use crate::keys::{KeyRing, Purpose};
+use crate::group::Queues;
+use crate::keys::{KeyRing, Keys, Purpose};
 use crate::password_hash::PasswordHasher;
 use crate::payment::cvv::Cvk;
 use crate::proof::ProofSigner;
@@ -52,9 +58,16 @@ pub(crate) const TICKET_WINDOW: Duration = Duration::from_secs(10 * 60);
 #[derive(Clone, Debug)]
 pub(crate) struct Vault {
     pub(crate) db: Db,
-    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) keys: Keys,
     pub(crate) hasher: PasswordHasher,
     pub(crate) proofs: ProofSigner,
+    pub(crate) seal: Seal,
+    /// Tells the loop that rewraps that there is something to do.
+    pub(crate) rewrap_begun: Arc<Notify>,
+    /// Records that are rewrapped in a second at most.
+    pub(crate) rewrap_per_second: u32,
+    pub(crate) queues: Queues,
+    pub(crate) notary: Notary,
     pub(crate) events: EventLog,
     pub(crate) ids: IdSource,
     pub(crate) clock: Arc<dyn Clock>,
@@ -66,18 +79,23 @@ impl Vault {
         self.clock.now()
     }
 
+    /// Whether anything is answered at all.
+    pub(crate) fn require_open(&self) -> Result<(), VaultError> {
+        Ok(self.keys.ring().map(drop)?)
+    }
+
     /// The digest by which a reuse of a request id is seen. Keyed: requests hold card passwords, which are few enough
     /// to be found from a plain digest by trying all.
-    fn digest(&self, method: &str, request_id: RequestId, parts: &[&[u8]]) -> [u8; 32] {
+    fn digest(ring: &KeyRing, method: &str, request_id: RequestId, parts: &[&[u8]]) -> [u8; 32] {
         let request_id = request_id.as_uuid().into_bytes();
         let mut all: Vec<&[u8]> = vec![method.as_bytes(), &request_id];
         all.extend_from_slice(parts);
-        *self.keys.digest().sign("bursar/request-digest/v1", &all)
+        *ring.digest().sign("bursar/request-digest/v1", &all)
     }
 
     /// The pair of card verification keys of a range, from memory or, if another replica made it, from the database.
-    async fn cvk(&self, card: &StoredCard) -> Result<Arc<Cvk>, VaultError> {
-        if let Some(cvk) = self.keys.cvk(&card.range, card.cvk_version) {
+    pub(crate) async fn cvk(&self, ring: &KeyRing, card: &StoredCard) -> Result<Arc<Cvk>, VaultError> {
+        if let Some(cvk) = ring.cvk(&card.range, card.cvk_version) {
             return Ok(cvk);
         }
         let (scope, version) = (card.range.as_str(), card.cvk_version);
@@ -86,7 +104,7 @@ impl Vault {
             .read(|tx| Box::pin(async move { store::keys::find(tx, Purpose::Cvk, scope, version).await }))
             .await?
             .ok_or(VaultError::Corrupt("a card names card verification keys that do not exist"))?;
-        Ok(self.keys.open_cvk(&row)?)
+        Ok(ring.open_cvk(&row)?)
     }
 
     /// The card, if `actor`'s customer owns it.

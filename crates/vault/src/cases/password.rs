@@ -18,6 +18,7 @@ use super::{PASSWORD_LOCK, PASSWORD_TRIES_MAX, Vault};
 use crate::audit::{Actor, AuditRecord, Operation, Outcome};
 use crate::crypto::secret::random;
 use crate::error::VaultError;
+use crate::keys::KeyRing;
 use crate::password_hash::{Admission, verifier};
 use crate::payment::weakness::weakness;
 use crate::proof::{Payment, Proof, Statement};
@@ -68,7 +69,11 @@ impl Vault {
         card_id: CardId,
         password: Arc<CardPassword>,
     ) -> Result<(), VaultError> {
-        let outcome = self.try_set(actor, request_id, card_id, &password).await;
+        let mut outcome = self.try_set(actor, request_id, card_id, &password).await;
+        if let Err(VaultError::KeysChanged) = outcome {
+            self.refresh_keys().await?;
+            outcome = self.try_set(actor, request_id, card_id, &password).await;
+        }
         self.audited(actor, Operation::SetCardPassword, &card_id.to_string(), outcome).await
     }
 
@@ -89,21 +94,26 @@ impl Vault {
         let admission = self.hasher.admit()?;
         let salt: [u8; 16] = random();
         let stretched = self.hasher.stretch(&admission, password, salt).await?;
-        let (pepper_version, pepper) = self.keys.pepper();
+        let ring = self.keys.ring()?;
+        let (pepper_version, pepper) = ring.pepper();
         let verifier = Verifier { pepper_version, salt, value: verifier(pepper, card_id, &stretched) };
-        let verifier = &verifier;
+        let (verifier, generation) = (&verifier, ring.generation());
 
         let now = self.now();
         let card = card_id.as_uuid().into_bytes();
-        let digest = self.digest(SET, request_id, &[&card, password.expose().as_bytes()]);
+        let digest = Self::digest(&ring, SET, request_id, &[&card, password.expose().as_bytes()]);
         let record = AuditRecord::new(now, actor, Operation::SetCardPassword, card_id, Outcome::Allowed, "");
         let record = &record;
         let scope = Scope { method: SET, principal: &actor.principal };
         self.db
-            .write(|tx| {
+            .write_at(Isolation::ReadCommitted, |tx| {
                 Box::pin(async move {
                     idempotency::once(tx, scope, request_id, digest, |tx| {
                         Box::pin(async move {
+                            let head = store::audit::lock(tx).await?;
+                            if head.keys() != generation {
+                                return Err(VaultError::KeysChanged);
+                            }
                             let card = Self::own_card(tx, actor, card_id).await?;
                             store::passwords::set(tx, card_id, verifier, now).await?;
                             let told = CardPasswordSet {
@@ -112,7 +122,7 @@ impl Vault {
                             };
                             self.events
                                 .publish(tx, NewEvent::new("vault.card_password.set", card_id, &told))?;
-                            store::audit::append(tx, record).await?;
+                            store::audit::append_to(tx, head, std::slice::from_ref(record)).await?;
                             Ok::<_, VaultError>(Vec::new())
                         })
                     })
@@ -134,11 +144,14 @@ impl Vault {
     }
 
     async fn try_verify(&self, actor: &Actor, given: &PasswordTry) -> Result<PasswordAnswer, VaultError> {
+        // The password may be under a key that another process made a moment ago.
+        self.refresh_keys().await?;
+        let ring = self.keys.ring()?;
         let admission = self.hasher.admit()?;
-        let (row, result) = match self.begin_try(actor, given).await? {
+        let (row, result) = match self.begin_try(&ring, actor, given).await? {
             Begun::Known { row, result } => (row, result),
             Begun::Counted { row, verifier, set_at, customer_id } => {
-                let right = self.compare(&admission, given, &verifier).await?;
+                let right = self.compare(&ring, &admission, given, &verifier).await?;
                 self.finish_try(actor, given, &row, set_at, customer_id, right).await?
             }
         };
@@ -150,10 +163,16 @@ impl Vault {
     }
 
     /// Takes the request id and counts the try, durably.
-    async fn begin_try(&self, actor: &Actor, given: &PasswordTry) -> Result<Begun, VaultError> {
+    async fn begin_try(
+        &self,
+        ring: &KeyRing,
+        actor: &Actor,
+        given: &PasswordTry,
+    ) -> Result<Begun, VaultError> {
         let card_id = given.card_id;
         let asset = given.payment.amount.asset.code();
-        let digest = self.digest(
+        let digest = Self::digest(
+            ring,
             VERIFY,
             given.request_id,
             &[
@@ -233,14 +252,13 @@ impl Vault {
 
     async fn compare(
         &self,
+        ring: &KeyRing,
         admission: &Admission,
         given: &PasswordTry,
         stored: &Verifier,
     ) -> Result<bool, VaultError> {
-        let pepper = self
-            .keys
-            .pepper_of(stored.pepper_version)
-            .ok_or(VaultError::Corrupt("a card password names a pepper that does not exist"))?;
+        let unknown = VaultError::Corrupt("a card password names a pepper that does not exist");
+        let pepper = ring.pepper_of(stored.pepper_version).ok_or(unknown)?;
         let stretched = self.hasher.stretch(admission, &given.password, stored.salt).await?;
         Ok(verifier(pepper, given.card_id, &stretched).ct_eq(&stored.value).into())
     }

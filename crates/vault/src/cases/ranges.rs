@@ -1,6 +1,7 @@
 //! BIN ranges.
 
 use bursar_proto::vault::v1::{BinRange, CreateBinRangeRequest, CreateBinRangeResponse};
+use bursar_service::db::Isolation;
 use bursar_service::idempotency::{self, Scope};
 use bursar_service::paging::Page;
 use bursar_types::RequestId;
@@ -34,13 +35,14 @@ impl Vault {
         shape: &RangeShape,
     ) -> Result<CreateBinRangeResponse, VaultError> {
         let now = self.now();
-        let cvk = self.keys.make_cvk(id, now);
+        let ring = self.keys.ring()?;
+        let cvk = ring.make_cvk(id, now)?;
         let record = AuditRecord::new(now, actor, Operation::CreateBinRange, id, Outcome::Allowed, "");
         let (cvk, record) = (&cvk, &record);
         let scope = Scope { method: "CreateBinRange", principal: &actor.principal };
         let outcome = self
             .db
-            .write(|tx| {
+            .write_at(Isolation::ReadCommitted, |tx| {
                 Box::pin(async move {
                     idempotency::once_message(tx, scope, request_id, request, |tx| {
                         Box::pin(async move {
@@ -65,6 +67,7 @@ impl Vault {
         &self,
         page: &Page<String>,
     ) -> Result<(Vec<BinRange>, String), VaultError> {
+        self.keys.ring()?;
         let after = page.after().map_or("", String::as_str);
         let rows = self
             .db

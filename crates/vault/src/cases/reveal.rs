@@ -18,6 +18,7 @@ use crate::crypto::mac::sha256;
 use crate::crypto::record::{self, Field, RecordId, SOLE_TENANT, SealedRecord};
 use crate::crypto::reveal::{DeviceKey, Revealed};
 use crate::error::VaultError;
+use crate::keys::KeyRing;
 use crate::store;
 use crate::store::cards::StoredCard;
 use crate::store::tickets::{Claim, NewTicket, Redeemed};
@@ -61,7 +62,9 @@ impl Vault {
     ) -> Result<RevealTicket, VaultError> {
         let now = self.now();
         let ticket_id: RevealTicketId = self.ids.next();
-        let digest = self.digest(
+        let ring = self.keys.ring()?;
+        let digest = Self::digest(
+            &ring,
             CREATE,
             wanted.request_id,
             &[&wanted.card_id.as_uuid().into_bytes(), &wanted.device_public_key, wanted.purpose.as_bytes()],
@@ -73,7 +76,7 @@ impl Vault {
             caller: actor.caller.name(),
             device_public_key: wanted.device_public_key.clone(),
             purpose: wanted.purpose.clone(),
-            secret_hash: sha256(&[self.ticket_secret(ticket_id).as_slice()]),
+            secret_hash: sha256(&[ticket_secret(&ring, ticket_id).as_slice()]),
             created_at: now,
             expires_at: now.plus(TICKET_LIFETIME),
         };
@@ -84,10 +87,12 @@ impl Vault {
         let scope = Scope { method: CREATE, principal: &actor.principal };
         let noted = self
             .db
-            .write(|tx| {
+            .write_at(Isolation::ReadCommitted, |tx| {
                 Box::pin(async move {
                     idempotency::once(tx, scope, wanted.request_id, digest, |tx| {
                         Box::pin(async move {
+                            // Who has the end of the log counts alone.
+                            let head = store::audit::lock(tx).await?;
                             Self::own_card(tx, actor, wanted.card_id).await?;
                             let since = now.minus(TICKET_WINDOW);
                             let limit = i64::try_from(TICKETS_MAX).unwrap_or(i64::MAX);
@@ -98,7 +103,7 @@ impl Vault {
                                 return Err(VaultError::RateLimited { retry_after });
                             }
                             store::tickets::insert(tx, ticket).await?;
-                            store::audit::append(tx, record).await?;
+                            store::audit::append_to(tx, head, std::slice::from_ref(record)).await?;
                             Ok::<_, VaultError>(note(ticket))
                         })
                     })
@@ -110,14 +115,9 @@ impl Vault {
         let (ticket_id, expires_at) = read_note(&noted).ok_or(VaultError::Corrupt("the note of a ticket"))?;
         Ok(RevealTicket {
             ticket_id,
-            secret: Zeroizing::new(self.ticket_secret(ticket_id).to_vec()),
+            secret: Zeroizing::new(ticket_secret(&ring, ticket_id).to_vec()),
             expires_at,
         })
-    }
-
-    /// The secret of a ticket: only this vault can make it, and it lies nowhere.
-    fn ticket_secret(&self, ticket_id: RevealTicketId) -> Zeroizing<[u8; 32]> {
-        self.keys.ticket().sign("bursar/reveal-ticket/v1", &[&ticket_id.as_uuid().into_bytes()])
     }
 
     /// Uses a ticket up and gives the details, encrypted to its device.
@@ -130,6 +130,9 @@ impl Vault {
         ticket_id: RevealTicketId,
         secret: &[u8],
     ) -> Result<Revealed, VaultError> {
+        // The record may be under a key that another process made a moment ago.
+        self.refresh_keys().await?;
+        let ring = self.keys.ring()?;
         let claim = Claim {
             ticket_id,
             customer_id: customer,
@@ -168,12 +171,13 @@ impl Vault {
             })
             .await?;
         let (ticket, card, sealed) = spent.ok_or(VaultError::TicketInvalid)?;
-        self.encrypt_details(ticket_id, &ticket, &card, &sealed).await
+        self.encrypt_details(&ring, ticket_id, &ticket, &card, &sealed).await
     }
 
     /// The only place where a card number is decrypted.
     async fn encrypt_details(
         &self,
+        ring: &KeyRing,
         ticket_id: RevealTicketId,
         ticket: &Redeemed,
         card: &StoredCard,
@@ -188,12 +192,12 @@ impl Vault {
             field: Field::Pan,
             version: card.record_version,
         };
-        let clear = record::open(&*self.keys, &id, sealed)?;
+        let clear = record::open(ring, &id, sealed)?;
         let pan = std::str::from_utf8(&clear)
             .ok()
             .and_then(|text| Pan::parse(text).ok())
             .ok_or(damaged("a sealed card number is none"))?;
-        let cvv2 = self.cvk(card).await?.cvv2(&pan, card.expiry);
+        let cvv2 = self.cvk(ring, card).await?.cvv2(&pan, card.expiry);
         let mut details = RevealedCard {
             pan: pan.expose().to_owned(),
             expiry: card.expiry.to_string(),
@@ -209,6 +213,11 @@ impl Vault {
             .seal(&plaintext, ticket_id.to_string().as_bytes())
             .map_err(|_| VaultError::Internal("encryption to a device key that was tried out before"))
     }
+}
+
+/// The secret of a ticket: only this vault can make it, and it lies nowhere.
+fn ticket_secret(ring: &KeyRing, ticket_id: RevealTicketId) -> Zeroizing<[u8; 32]> {
+    ring.ticket().sign("bursar/reveal-ticket/v1", &[&ticket_id.as_uuid().into_bytes()])
 }
 
 /// What is kept of a ticket under its request id: no secret.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use bursar_proto::access::Identity;
 use bursar_proto::vault::v1::IssueCardRequest;
+use bursar_service::Supervisor;
 use bursar_service::cert::Authority;
 use bursar_service::db::{Cell, DbError};
 use bursar_service::token::TokenSigner;
@@ -11,6 +12,7 @@ use bursar_types::id::{CardId, Uuid};
 use bursar_types::{ManualClock, OsEntropy, Reason, SystemClock, TypedId as _};
 
 use super::*;
+use crate::group;
 use crate::payment::range::{BinRangeId, RangeShape};
 use crate::start;
 
@@ -31,8 +33,17 @@ async fn vault(db: Db, folder: &tempfile::TempDir) -> Vault {
     let signing =
         Authority::open(folder.path(), Arc::new(SystemClock)).unwrap().signing(Identity::Vault).unwrap();
     let signer = TokenSigner::load(&signing.cert, &signing.key).unwrap();
-    Vault {
-        keys: Arc::new(start::open_keys(&db, &folder.path().join("root.key"), true, NOW).await.unwrap()),
+    let log_id = start::name_log(&db, "log").await.unwrap();
+    let keys = Keys::sealed();
+    let supervisor = Supervisor::new();
+    let (queues, inboxes) = group::queues(&supervisor.shutdown());
+    let vault = Vault {
+        keys,
+        seal: Seal::new(RootSource::File(folder.path().join("root.key"))),
+        rewrap_begun: Arc::default(),
+        rewrap_per_second: 1_000_000,
+        queues,
+        notary: Notary::new(signer.clone(), Arc::new(SystemClock), &log_id),
         hasher: PasswordHasher::new(),
         proofs: ProofSigner::new(signer, Arc::clone(&clock), ids.clone()),
         events: EventLog::open(db.clone(), "vault", Arc::clone(&clock), ids.clone()).await.unwrap(),
@@ -40,7 +51,10 @@ async fn vault(db: Db, folder: &tempfile::TempDir) -> Vault {
         clock,
         entropy,
         db,
-    }
+    };
+    start::unseal_by_itself(&vault, true).await.unwrap();
+    inboxes.run(&vault, &supervisor);
+    vault
 }
 
 bursar_testkit::on_both_databases! {
@@ -53,10 +67,11 @@ bursar_testkit::on_both_databases! {
         vault.create_bin_range(&actor(), request_id(1), &request, &range, &shape).await.unwrap();
         // All of its thousand numbers but twelve are taken.
         let free: HashSet<u64> = (0..12).map(|n| n * 83).collect();
+        let ring = vault.keys.ring().unwrap();
         let taken: Vec<[Cell; 3]> = (0..shape.capacity())
             .filter(|account| !free.contains(account))
             .map(|account| {
-                let fingerprint = vault.keys.fingerprint(&shape.number(account));
+                let fingerprint = ring.fingerprint(&shape.number(account));
                 [Cell::from(fingerprint.value), i64::from(fingerprint.key_version).into(), "card_of_before".into()]
             })
             .collect();

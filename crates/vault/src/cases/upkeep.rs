@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use bursar_service::db::{DbError, Isolation};
+use bursar_service::db::Isolation;
 
 use super::{CVV2_WINDOW, Vault};
+use crate::error::VaultError;
 use crate::store;
 
 /// How often.
@@ -14,9 +15,13 @@ const RANGES_MAX: i64 = 1_000;
 
 impl Vault {
     /// Forgets numbers whose last CVV2 is a day old, and tells how full the ranges are.
-    pub(crate) async fn keep_up(&self) -> Result<(), DbError> {
+    pub(crate) async fn keep_up(&self) -> Result<(), VaultError> {
+        self.thin_checkpoints().await?;
         let before = self.now().minus(CVV2_WINDOW);
         self.db.write_at(Isolation::ReadCommitted, |tx| Box::pin(store::cvv2::forget(tx, before))).await?;
+        if self.keys.ring().is_err() {
+            return Ok(());
+        }
         let ranges: Vec<_> =
             self.db.read(|tx| Box::pin(async move { store::ranges::page(tx, "", RANGES_MAX).await })).await?;
         for range in ranges {

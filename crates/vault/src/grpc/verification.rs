@@ -3,23 +3,29 @@
 use std::sync::Arc;
 
 use bursar_card_data::{Cvv2, ExpiryYymm, Pan, PanError};
+use bursar_proto::vault::v1::stream_verify_card_response::Result as Outcome;
 use bursar_proto::vault::v1::verification_service_server::VerificationService;
 use bursar_proto::vault::v1::{
-    PaymentContext, Verification, VerifyCardPasswordRequest, VerifyCardPasswordResponse, VerifyCardRequest,
-    VerifyCardResponse,
+    PaymentContext, StreamVerifyCardRequest, StreamVerifyCardResponse, Verification, VerificationError,
+    VerifyCardPasswordRequest, VerifyCardPasswordResponse, VerifyCardRequest, VerifyCardResponse,
 };
 use bursar_service::context::CallContext;
-use bursar_service::error::{Invalid, OrStatus as _};
+use bursar_service::error::{Invalid, OrStatus as _, Told};
 use bursar_service::parse;
+use bursar_service::twin::{Exchange, Incoming, Ticket, Twin};
 use bursar_types::ProofResult;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::cardholder::card_password;
 use super::{Handlers, take_text};
 use crate::audit::Actor;
-use crate::cases::{CardQuestion, PasswordTry};
+use crate::cases::{CardAnswer, CardQuestion, PasswordTry, Vault};
+use crate::error::VaultError;
+use crate::group::Done;
 use crate::proof::Payment;
 
+/// Longest request id on a stream, in characters.
+const REQUEST_ID_MAX: usize = 64;
 /// Longest merchant id (ISO 8583 DE42).
 const MERCHANT_ID_MAX: usize = 15;
 
@@ -35,18 +41,19 @@ impl VerificationService for Handlers {
         let request = request.into_inner();
         let question = card_question(&pan, &cvv2, &request)?;
         drop((pan, cvv2));
-        let answer = self.vault.verify_card(&actor, &question).await.or_status()?;
-        Ok(Response::new(match answer {
-            Some(answer) => VerifyCardResponse {
-                found: true,
-                card_id: answer.card_id.to_string(),
-                expiry: verification(answer.expiry).into(),
-                cvv2: verification(answer.cvv2).into(),
-                proof: answer.proof.token,
-                proof_expire_time: Some(parse::timestamp_message(answer.proof.expires_at)),
-            },
-            None => VerifyCardResponse::default(),
-        }))
+        let answer = self.vault.verify_card(&actor, question).await.or_status()?;
+        Ok(Response::new(told(answer)))
+    }
+
+    type StreamVerifyCardStream = Exchange<CardQuestions>;
+
+    async fn stream_verify_card(
+        &self,
+        request: Request<Streaming<StreamVerifyCardRequest>>,
+    ) -> Result<Response<Self::StreamVerifyCardStream>, Status> {
+        let actor = Arc::new(Actor::from(CallContext::of(&request)));
+        let questions = CardQuestions { vault: self.vault.clone(), actor };
+        Ok(Response::new(Exchange::new(questions, request.into_inner(), self.draining.clone())))
     }
 
     async fn verify_card_password(
@@ -76,6 +83,68 @@ impl VerificationService for Handlers {
             proof_expire_time: Some(parse::timestamp_message(answer.proof.expires_at)),
             tries_left: i32::try_from(answer.tries_left).unwrap_or(0),
         }))
+    }
+}
+
+/// The questions of one stream.
+#[derive(Debug)]
+pub(super) struct CardQuestions {
+    vault: Vault,
+    actor: Arc<Actor>,
+}
+
+impl Twin for CardQuestions {
+    type Message = StreamVerifyCardRequest;
+    type Response = StreamVerifyCardResponse;
+    type Work = CardQuestion;
+    type Outcome = VerifyCardResponse;
+    type Error = VaultError;
+
+    const GROUP_MAX: usize = 256;
+
+    fn read(&self, message: Self::Message) -> Incoming<Self> {
+        let StreamVerifyCardRequest { request_id, deadline_ms, verify_card } = message;
+        let mut question = verify_card.unwrap_or_default();
+        let (pan, cvv2) = (take_text(&mut question.pan), take_text(&mut question.cvv2));
+        let work = parse::text("request_id", &request_id, 0..=REQUEST_ID_MAX)
+            .map(drop)
+            .and_then(|()| card_question(&pan, &cvv2, &question));
+        Incoming { request_id, deadline_ms, work: work.map_err(VaultError::from) }
+    }
+
+    fn begin(&self, work: CardQuestion, ticket: Ticket<Self>) {
+        let done: Done<Option<CardAnswer>> = Box::new(|answer| ticket.answer(answer.map(told)));
+        self.vault.begin_verify(Arc::clone(&self.actor), work, done);
+    }
+
+    fn response(request_id: String, outcome: Result<VerifyCardResponse, Told>) -> Self::Response {
+        let result = match outcome {
+            Ok(response) => Outcome::VerifyCard(response),
+            Err(told) => Outcome::Error(VerificationError {
+                code: told.code,
+                reason: told.reason.as_str().to_owned(),
+                message: told.message,
+                field: told.field,
+                retry_after_ms: told
+                    .retry_after
+                    .map_or(0, |wait| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)),
+            }),
+        };
+        StreamVerifyCardResponse { request_id, result: Some(result) }
+    }
+}
+
+fn told(answer: Option<CardAnswer>) -> VerifyCardResponse {
+    match answer {
+        Some(answer) => VerifyCardResponse {
+            found: true,
+            card_id: answer.card_id.to_string(),
+            expiry: verification(answer.expiry).into(),
+            cvv2: verification(answer.cvv2).into(),
+            proof: answer.proof.token,
+            proof_expire_time: Some(parse::timestamp_message(answer.proof.expires_at)),
+        },
+        None => VerifyCardResponse::default(),
     }
 }
 

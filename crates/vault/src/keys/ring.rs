@@ -6,46 +6,49 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bursar_card_data::Pan;
 use bursar_types::Timestamp;
 
-use super::{KeyError, KeyState, Purpose, RootKey, StoredKey};
+use super::{KeyError, KeyState, Purpose, Root, StoredKey};
 use crate::crypto::mac::MacKey;
 use crate::crypto::record::Keks;
 use crate::crypto::secret::Key256;
+use crate::crypto::wrap::Kek;
 use crate::payment::cvv::{self, Cvk, CvkBytes};
 use crate::payment::range::BinRangeId;
 
-/// The keys of one purpose by version, one of them active.
+/// The keys of one purpose by version, one of them primary.
 struct Versions<K> {
-    active: u32,
+    primary: u32,
     keys: BTreeMap<u32, K>,
 }
 
 impl<K> Versions<K> {
     fn open(
-        root: &RootKey,
+        root: &Root,
         stored: &[StoredKey],
         purpose: Purpose,
         make: impl Fn(Key256) -> K,
     ) -> Result<Self, KeyError> {
-        let mut active = None;
+        let mut primary = None;
         let mut keys = BTreeMap::new();
-        for row in stored.iter().filter(|row| row.purpose == purpose) {
+        let usable = |row: &&StoredKey| row.purpose == purpose && row.state != KeyState::Retired;
+        for row in stored.iter().filter(usable) {
             keys.insert(row.version, make(row.open(root)?));
-            if row.state == KeyState::Active {
-                active = Some(row.version);
+            if row.state == KeyState::Primary {
+                primary = Some(row.version);
             }
         }
-        let active = active.ok_or_else(|| KeyError::Missing { purpose: purpose.as_str().to_owned() })?;
-        Ok(Self { active, keys })
+        let primary = primary.ok_or_else(|| KeyError::Missing { purpose: purpose.as_str().to_owned() })?;
+        Ok(Self { primary, keys })
     }
 
     fn active(&self) -> (u32, &K) {
         let key =
-            self.keys.get(&self.active).expect("the constructor took the active version from these keys");
-        (self.active, key)
+            self.keys.get(&self.primary).expect("the constructor took the primary version from these keys");
+        (self.primary, key)
     }
 }
 
 /// A card number as the database knows it, and the version of the key that made it so.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Fingerprint {
     pub(crate) value: [u8; 32],
     pub(crate) key_version: u32,
@@ -53,8 +56,10 @@ pub(crate) struct Fingerprint {
 
 /// The open keys.
 pub(crate) struct KeyRing {
-    root: RootKey,
-    keks: Versions<Key256>,
+    root: Arc<Root>,
+    /// Which change of the keys it is of.
+    generation: i64,
+    keks: Versions<Kek>,
     pan_index: Versions<MacKey>,
     pepper: Versions<MacKey>,
     ticket: Versions<MacKey>,
@@ -71,19 +76,16 @@ impl std::fmt::Debug for KeyRing {
 }
 
 /// The key set of a new vault, wrapped by `root`.
-pub(crate) fn first_set(root: &RootKey, now: Timestamp) -> Vec<StoredKey> {
-    Purpose::SINGLE
-        .into_iter()
-        .map(|purpose| StoredKey::wrap(root, purpose, "", 1, &Key256::generate(), now))
-        .collect()
+pub(crate) fn first_set(root: &Root, now: Timestamp) -> Result<Vec<StoredKey>, KeyError> {
+    Purpose::SINGLE.into_iter().map(|purpose| StoredKey::fresh(root, purpose, 1, now)).collect()
 }
 
 impl KeyRing {
-    /// Opens all `stored` keys with `root`.
-    pub(crate) fn open(root: RootKey, stored: &[StoredKey]) -> Result<Self, KeyError> {
+    /// Opens all `stored` keys with `root`; `generation` counts their changes.
+    pub(crate) fn open(root: Arc<Root>, stored: &[StoredKey], generation: i64) -> Result<Self, KeyError> {
         let mac = |purpose| Versions::open(&root, stored, purpose, |key| MacKey::new(&key));
         let ring = Self {
-            keks: Versions::open(&root, stored, Purpose::Kek, |key| key)?,
+            keks: Versions::open(&root, stored, Purpose::Kek, |key| Kek::new(&key))?,
             pan_index: mac(Purpose::PanIndex)?,
             pepper: mac(Purpose::PasswordPepper)?,
             ticket: mac(Purpose::RevealTicket)?,
@@ -91,11 +93,22 @@ impl KeyRing {
             cvks: RwLock::default(),
             stand_in: Arc::new(Cvk::new(&cvv::generate())),
             root,
+            generation,
         };
         for row in stored.iter().filter(|row| row.purpose == Purpose::Cvk) {
             ring.open_cvk(row)?;
         }
         Ok(ring)
+    }
+
+    /// What wraps them all.
+    pub(crate) fn root(&self) -> &Arc<Root> {
+        &self.root
+    }
+
+    /// Which change of the keys this is of.
+    pub(crate) fn generation(&self) -> i64 {
+        self.generation
     }
 
     /// The fingerprint of a card number under the active key.
@@ -125,7 +138,7 @@ impl KeyRing {
     }
 
     /// A fresh pair of card verification keys for a BIN range, wrapped.
-    pub(crate) fn make_cvk(&self, range: &BinRangeId, now: Timestamp) -> StoredKey {
+    pub(crate) fn make_cvk(&self, range: &BinRangeId, now: Timestamp) -> Result<StoredKey, KeyError> {
         StoredKey::wrap(&self.root, Purpose::Cvk, range.as_str(), 1, &cvv::generate(), now)
     }
 
@@ -150,35 +163,37 @@ impl KeyRing {
 }
 
 impl Keks for KeyRing {
-    fn active(&self) -> (u32, &Key256) {
+    fn active(&self) -> (u32, &Kek) {
         self.keks.active()
     }
 
-    fn find(&self, version: u32) -> Option<&Key256> {
+    fn find(&self, version: u32) -> Option<&Kek> {
         self.keks.keys.get(&version)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::RootKey;
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_micros(1);
 
-    fn root(folder: &tempfile::TempDir, name: &str) -> RootKey {
+    fn root(folder: &tempfile::TempDir, name: &str) -> Arc<Root> {
         let path = folder.path().join(name);
-        if path.exists() { RootKey::load(&path).unwrap() } else { RootKey::create(&path).unwrap() }
+        let key = if path.exists() { RootKey::load(&path).unwrap() } else { RootKey::create(&path).unwrap() };
+        Arc::new(Root::Local(key))
     }
 
     #[test]
     fn the_same_root_opens_the_same_keys_and_another_opens_none() {
         let folder = tempfile::tempdir().unwrap();
-        let stored = first_set(&root(&folder, "a"), NOW);
+        let stored = first_set(&root(&folder, "a"), NOW).unwrap();
         let pan = Pan::compose("990000", 42, 16).unwrap();
-        let one = KeyRing::open(root(&folder, "a"), &stored).unwrap();
-        let two = KeyRing::open(root(&folder, "a"), &stored).unwrap();
+        let one = KeyRing::open(root(&folder, "a"), &stored, 0).unwrap();
+        let two = KeyRing::open(root(&folder, "a"), &stored, 0).unwrap();
         assert_eq!(one.fingerprint(&pan).value, two.fingerprint(&pan).value);
-        let refused = KeyRing::open(root(&folder, "b"), &stored).unwrap_err();
+        let refused = KeyRing::open(root(&folder, "b"), &stored, 0).unwrap_err();
         assert!(matches!(refused, KeyError::Wrapped { .. }), "{refused}");
     }
 
@@ -186,11 +201,11 @@ mod tests {
     fn keys_swapped_between_rows_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let root_key = root(&folder, "a");
-        let mut stored = first_set(&root_key, NOW);
+        let mut stored = first_set(&root_key, NOW).unwrap();
         let (left, right) = stored.split_at_mut(1);
         std::mem::swap(&mut left[0].wrapped, &mut right[0].wrapped);
         std::mem::swap(&mut left[0].check_value, &mut right[0].check_value);
-        let refused = KeyRing::open(root_key, &stored).unwrap_err();
+        let refused = KeyRing::open(root_key, &stored, 0).unwrap_err();
         assert!(matches!(refused, KeyError::Wrapped { .. }), "{refused}");
     }
 
@@ -198,11 +213,11 @@ mod tests {
     fn a_missing_or_inactive_key_is_named() {
         let folder = tempfile::tempdir().unwrap();
         for purpose in Purpose::SINGLE {
-            let mut stored = first_set(&root(&folder, "a"), NOW);
+            let mut stored = first_set(&root(&folder, "a"), NOW).unwrap();
             for row in stored.iter_mut().filter(|row| row.purpose == purpose) {
                 row.state = KeyState::Retired;
             }
-            let refused = KeyRing::open(root(&folder, "a"), &stored).unwrap_err();
+            let refused = KeyRing::open(root(&folder, "a"), &stored, 0).unwrap_err();
             assert!(refused.to_string().contains(purpose.as_str()), "{refused}");
         }
     }
@@ -212,7 +227,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root_key = root(&folder, "a");
         let key = Key256::generate();
-        let row = StoredKey::wrap(&root_key, Purpose::Kek, "", 1, &key, NOW);
+        let row = StoredKey::wrap(&root_key, Purpose::Kek, "", 1, &key, NOW).unwrap();
         let dump = format!("{row:?}");
         assert!(!row.wrapped.windows(8).any(|w| key.expose().windows(8).any(|k| k == w)), "{dump}");
         assert_eq!(row.open::<32>(&root_key).unwrap().expose(), key.expose());

@@ -1,66 +1,61 @@
 //! The root key in a file: 32 random bytes in hexadecimal, readable by the vault's user alone.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
-use rustix::fs::{FileType, Mode, OFlags};
 use zeroize::Zeroizing;
 
 use super::KeyError;
+use super::file::read_private;
+use super::hsm::HsmRoot;
 use crate::crypto::secret::{Key256, SecretBytes};
-use crate::crypto::wrap::{self, UnwrapError};
+use crate::crypto::wrap::{Kek, UnwrapError};
 
 /// Hexadecimal digits of the key.
 const HEX_LENGTH: usize = 64;
-/// Bits of a mode that others than the owner would use.
-const OTHERS: u32 = 0o077;
 
-/// The key that wraps all other keys.
-pub(crate) struct RootKey(Key256);
+/// The key that wraps all other keys, in the memory of this process.
+pub(crate) struct RootKey(Kek);
+
+/// The key that wraps all other keys, wherever it is.
+#[derive(Debug)]
+pub(crate) enum Root {
+    /// Here, from a file or from shares.
+    Local(RootKey),
+    /// In a hardware security module.
+    Hsm(HsmRoot),
+}
+
+impl Root {
+    /// Wraps a key of the hierarchy.
+    ///
+    /// # Errors
+    /// [`KeyError::Hsm`] if the module cannot be used.
+    pub(crate) fn wrap<const N: usize>(&self, key: &SecretBytes<N>) -> Result<Vec<u8>, KeyError> {
+        match self {
+            Self::Local(root) => Ok(root.0.wrap(key)),
+            Self::Hsm(root) => root.wrap(key),
+        }
+    }
+
+    /// Opens a wrapped key of the hierarchy.
+    pub(crate) fn unwrap<const N: usize>(&self, wrapped: &[u8]) -> Result<SecretBytes<N>, UnwrapError> {
+        match self {
+            Self::Local(root) => root.0.unwrap(wrapped),
+            Self::Hsm(root) => root.unwrap(wrapped),
+        }
+    }
+}
 
 impl RootKey {
-    /// The key in the file at `path`.
-    ///
-    /// What is checked is the file that is read: it is opened once, without following a link at its place, and must be
-    /// a regular file of this process' user that nobody else can read or write.
+    /// The key in the file at `path`, which must be private.
     pub(crate) fn load(path: &Path) -> Result<Self, KeyError> {
-        let shown = path.display();
-        let bad = |what: String| KeyError::RootFile(format!("{shown} {what}"));
-        // NONBLOCK: a pipe at this place must not make the start wait for ever.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let handle = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
-            rustix::io::Errno::LOOP => bad("is a symbolic link: name the file itself".into()),
-            error => bad(format!("cannot be opened: {error}")),
-        })?;
-        let stat =
-            rustix::fs::fstat(&handle).map_err(|error| bad(format!("cannot be looked at: {error}")))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(bad("is not a regular file".into()));
-        }
-        let (owner, user) = (stat.st_uid, rustix::process::geteuid().as_raw());
-        if owner != user {
-            return Err(bad(format!(
-                "belongs to user {owner}, and the vault runs as {user}: chown {user} {shown}"
-            )));
-        }
-        let mode = stat.st_mode & 0o7777;
-        if mode & OTHERS != 0 {
-            return Err(bad(format!("is open to group or others (mode {mode:04o}): chmod 600 {shown}")));
-        }
-        let mut text = Zeroizing::new([0_u8; HEX_LENGTH + 2]);
-        let mut length = 0;
-        let mut file = File::from(handle);
-        while length < text.len() {
-            match file.read(&mut text[length..]) {
-                Ok(0) => break,
-                Ok(read) => length += read,
-                Err(error) => return Err(bad(format!("cannot be read: {error}"))),
-            }
-        }
-        Self::parse(text[..length].trim_ascii_end())
+        let bad = |what: String| KeyError::RootFile(format!("{} {what}", path.display()));
+        let text = read_private(path, HEX_LENGTH + 1).map_err(bad)?;
+        Self::parse(text.trim_ascii_end())
             .ok_or_else(|| bad(format!("does not hold {HEX_LENGTH} hexadecimal digits")))
     }
 
@@ -78,7 +73,13 @@ impl RootKey {
         // A file whose name is lost with the power is lost with all the keys under it.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(bad)?;
-        Ok(Self(key))
+        Ok(Self::new(key))
+    }
+
+    /// The root with these bytes.
+    #[allow(clippy::needless_pass_by_value)] // it is gone after this, and wiped
+    pub(crate) fn new(key: Key256) -> Self {
+        Self(Kek::new(&key))
     }
 
     fn parse(text: &[u8]) -> Option<Self> {
@@ -93,17 +94,7 @@ impl RootKey {
             }
         })
         .ok()
-        .map(Self)
-    }
-
-    /// Wraps a key of the hierarchy.
-    pub(crate) fn wrap<const N: usize>(&self, key: &SecretBytes<N>) -> Vec<u8> {
-        wrap::wrap(&self.0, key)
-    }
-
-    /// Opens a wrapped key of the hierarchy.
-    pub(crate) fn unwrap<const N: usize>(&self, wrapped: &[u8]) -> Result<SecretBytes<N>, UnwrapError> {
-        wrap::unwrap(&self.0, wrapped)
+        .map(Self::new)
     }
 }
 
@@ -129,9 +120,12 @@ mod tests {
         let path = folder.path().join("root.key");
         let made = RootKey::create(&path).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(RootKey::load(&path).unwrap().0.expose(), made.0.expose());
+        let some = Key256::generate();
+        let wrapped = made.0.wrap(&some);
+        let opens = || RootKey::load(&path).unwrap().0.unwrap::<32>(&wrapped).unwrap();
+        assert_eq!(opens().expose(), some.expose());
         assert!(RootKey::create(&path).is_err());
-        assert_eq!(RootKey::load(&path).unwrap().0.expose(), made.0.expose());
+        assert_eq!(opens().expose(), some.expose());
     }
 
     #[test]
@@ -167,6 +161,12 @@ mod tests {
             assert!(problem.ends_with("does not hold 64 hexadecimal digits"), "{problem}");
         }
         write(&format!("{}\r\n", "aB".repeat(32)));
-        assert_eq!(RootKey::load(&path).unwrap().0.expose(), &[0xab; 32]);
+        let some = Key256::generate();
+        let same = SecretBytes::try_fill(|out| -> Result<(), ()> {
+            out.fill(0xab);
+            Ok(())
+        });
+        let wrapped = RootKey::load(&path).unwrap().0.wrap(&some);
+        assert_eq!(Kek::new(&same.unwrap()).unwrap::<32>(&wrapped).unwrap().expose(), some.expose());
     }
 }

@@ -5,9 +5,9 @@ use std::str::FromStr;
 use bursar_types::Timestamp;
 use subtle::ConstantTimeEq as _;
 
-use super::{KeyError, RootKey};
+use super::{KeyError, Root};
 use crate::crypto::mac::MacKey;
-use crate::crypto::secret::SecretBytes;
+use crate::crypto::secret::{Key256, SecretBytes};
 
 /// Bytes of a check value: enough to see a mix-up, too few to help a search for the key.
 const CHECK_BYTES: usize = 8;
@@ -30,7 +30,13 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    /// The purposes of which a vault has exactly one active key.
+    /// Those that can be rotated by themselves: what is under the others would have to be made anew with the numbers in
+    /// hand.
+    pub(crate) const ROTATABLE: [Self; 3] = [Self::Kek, Self::PasswordPepper, Self::RevealTicket];
+    /// Those of which a version can be destroyed: it is known what is under it.
+    pub(crate) const RETIRABLE: [Self; 2] = [Self::Kek, Self::PasswordPepper];
+
+    /// The purposes of which a vault has exactly one primary key.
     pub(crate) const SINGLE: [Self; 5] =
         [Self::Kek, Self::PanIndex, Self::PasswordPepper, Self::RevealTicket, Self::RequestDigest];
 
@@ -61,8 +67,10 @@ impl FromStr for Purpose {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyState {
     /// Protects what is new.
-    Active,
+    Primary,
     /// Opens and verifies what is old.
+    Active,
+    /// Destroyed: its bytes are nowhere any more.
     Retired,
 }
 
@@ -70,6 +78,7 @@ impl KeyState {
     /// As it is stored.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
+            Self::Primary => "primary",
             Self::Active => "active",
             Self::Retired => "retired",
         }
@@ -79,7 +88,7 @@ impl KeyState {
 impl FromStr for KeyState {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Active, Self::Retired]
+        [Self::Primary, Self::Active, Self::Retired]
             .into_iter()
             .find(|state| state.as_str() == text)
             .ok_or_else(|| format!("unknown key state `{text}`"))
@@ -100,28 +109,48 @@ pub(crate) struct StoredKey {
 }
 
 impl StoredKey {
-    /// `key` wrapped by `root`, as the active key of its purpose.
+    /// A fresh key of 256 bits for `purpose`, wrapped by `root`, as its primary key.
+    pub(crate) fn fresh(
+        root: &Root,
+        purpose: Purpose,
+        version: u32,
+        now: Timestamp,
+    ) -> Result<Self, KeyError> {
+        Self::wrap(root, purpose, "", version, &Key256::generate(), now)
+    }
+
+    /// `key` wrapped by `root`, as the primary key of its purpose.
     pub(crate) fn wrap<const N: usize>(
-        root: &RootKey,
+        root: &Root,
         purpose: Purpose,
         scope: &str,
         version: u32,
         key: &SecretBytes<N>,
         now: Timestamp,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, KeyError> {
+        Ok(Self {
             purpose,
             scope: scope.to_owned(),
             version,
-            state: KeyState::Active,
-            wrapped: root.wrap(key),
+            state: KeyState::Primary,
+            wrapped: root.wrap(key)?,
             check_value: check_value(purpose, scope, version, key).to_vec(),
             created_at: now,
-        }
+        })
+    }
+
+    /// The same key wrapped by another root; `None` of one that is destroyed.
+    pub(crate) fn rewrapped(&self, old: &Root, new: &Root) -> Result<Option<Self>, KeyError> {
+        let wrapped = match (self.state, self.purpose) {
+            (KeyState::Retired, _) => return Ok(None),
+            (_, Purpose::Cvk) => new.wrap(&self.open::<16>(old)?)?,
+            _ => new.wrap(&self.open::<32>(old)?)?,
+        };
+        Ok(Some(Self { wrapped, ..self.clone() }))
     }
 
     /// The key, if it opens and is the one that this row says.
-    pub(crate) fn open<const N: usize>(&self, root: &RootKey) -> Result<SecretBytes<N>, KeyError> {
+    pub(crate) fn open<const N: usize>(&self, root: &Root) -> Result<SecretBytes<N>, KeyError> {
         let refused = || {
             let purpose = match self.scope.as_str() {
                 "" => self.purpose.as_str().to_owned(),

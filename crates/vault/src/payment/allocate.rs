@@ -24,6 +24,11 @@ pub(crate) fn candidates<'a>(shape: &RangeShape, entropy: &'a dyn Entropy) -> im
     drawn.chain(start.flat_map(move |start| (0..run).map(move |step| (start + step) % capacity)))
 }
 
+/// One random account number of a range.
+pub(crate) fn draw(shape: &RangeShape, entropy: &dyn Entropy) -> u64 {
+    below(shape.capacity(), entropy)
+}
+
 /// A uniform number below `bound`, which is at most 10^12.
 fn below(bound: u64, entropy: &dyn Entropy) -> u64 {
     // Draws above the last whole multiple of the bound are thrown away: taking the remainder of them would favour

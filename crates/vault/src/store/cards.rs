@@ -1,7 +1,9 @@
 //! Cards: the sealed number, its data key, and the blind index.
 
+use std::collections::{HashMap, HashSet};
+
 use bursar_card_data::ExpiryYymm;
-use bursar_service::db::{AssertSqlSafe, DbError, Row, Tx};
+use bursar_service::db::{AssertSqlSafe, Cell, DbError, Row, Tx};
 use bursar_types::Timestamp;
 use bursar_types::id::{CardId, CustomerId};
 
@@ -35,24 +37,91 @@ pub(crate) async fn find(tx: &mut Tx<'_>, card_id: CardId) -> Result<Option<Stor
     row.as_ref().map(read).transpose()
 }
 
-/// The card with this number.
-pub(crate) async fn find_by_fingerprint(
+/// The cards with these numbers, by fingerprint. All must be made with one version of the key.
+pub(crate) async fn find_by_fingerprints(
     tx: &mut Tx<'_>,
-    fingerprint: &Fingerprint,
-) -> Result<Option<StoredCard>, DbError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM pan_index i
-         JOIN card c ON c.card_id = i.card_id
-         LEFT JOIN card_password p ON p.card_id = c.card_id
-         WHERE i.fingerprint = $1 AND i.key_version = $2"
-    );
-    let row = tx
-        .query(AssertSqlSafe(sql))
-        .bind(fingerprint.value)
-        .bind(i64::from(fingerprint.key_version))
-        .fetch_optional()
-        .await?;
-    row.as_ref().map(read).transpose()
+    fingerprints: &[[u8; 32]],
+) -> Result<HashMap<[u8; 32], StoredCard>, DbError> {
+    let rows = super::select_in(
+        tx,
+        "SELECT i.fingerprint, c.card_id, c.customer_id, c.bin_range_id, c.masked_pan, c.expiry, c.cvk_version,
+                c.record_version, CAST(0 AS BIGINT) AS password_set
+         FROM pan_index i JOIN card c ON c.card_id = i.card_id WHERE i.fingerprint IN",
+        fingerprints,
+    )
+    .await?;
+    rows.iter().map(|row| Ok((row.get("fingerprint")?, read(row)?))).collect()
+}
+
+/// Those of these numbers that are taken.
+pub(crate) async fn taken(tx: &mut Tx<'_>, fingerprints: &[[u8; 32]]) -> Result<HashSet<[u8; 32]>, DbError> {
+    let select = "SELECT fingerprint FROM pan_index WHERE fingerprint IN";
+    let rows = super::select_in(tx, select, fingerprints).await?;
+    rows.iter().map(|row| row.get("fingerprint")).collect()
+}
+
+/// A new card with its sealed number.
+#[derive(Debug)]
+pub(crate) struct NewRow {
+    pub(crate) card: StoredCard,
+    pub(crate) sealed: SealedRecord,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+/// Adds cards and their numbers; false if one of either is there already: the transaction must be given up then.
+pub(crate) async fn insert_all(
+    tx: &mut Tx<'_>,
+    rows: &[NewRow],
+    kek_version: u32,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let wanted = rows.len() as u64;
+    let nothing = "ON CONFLICT DO NOTHING";
+    let numbers = rows.iter().map(|row| {
+        let version = i64::from(row.fingerprint.key_version);
+        [Cell::from(row.fingerprint.value), version.into(), row.card.card_id.to_string().into()]
+    });
+    let columns = ["fingerprint", "key_version", "card_id"];
+    if tx.bulk_upsert("pan_index", columns, numbers.collect(), nothing).await? != wanted {
+        return Ok(false);
+    }
+    let cards = rows.iter().map(|NewRow { card, sealed, .. }| {
+        [
+            Cell::from(card.card_id.to_string()),
+            card.customer_id.to_string().into(),
+            card.range.as_str().into(),
+            card.masked_pan.clone().into(),
+            card.expiry.to_string().into(),
+            i64::from(card.cvk_version).into(),
+            card.record_version.into(),
+            sealed.sealed.clone().into(),
+            now.into(),
+        ]
+    });
+    let columns = [
+        "card_id",
+        "customer_id",
+        "bin_range_id",
+        "masked_pan",
+        "expiry",
+        "cvk_version",
+        "record_version",
+        "sealed_pan",
+        "created_at",
+    ];
+    if tx.bulk_upsert("card", columns, cards.collect(), nothing).await? != wanted {
+        return Ok(false);
+    }
+    let deks = rows.iter().map(|NewRow { card, sealed, .. }| {
+        [
+            Cell::from(card.card_id.to_string()),
+            i64::from(Field::Pan.number()).into(),
+            i64::from(kek_version).into(),
+            sealed.wrapped_dek.clone().into(),
+        ]
+    });
+    let columns = ["card_id", "field", "kek_version", "wrapped"];
+    Ok(tx.bulk_upsert("card_dek", columns, deks.collect(), nothing).await? == wanted)
 }
 
 /// Takes a number for a card; false if it is taken.

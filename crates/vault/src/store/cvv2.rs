@@ -1,50 +1,48 @@
 //! Wrong CVV2s of the last day, by the fingerprint of the number they came with.
 //!
-//! Also numbers of no card are counted: the same statements run for them, so that time tells nothing.
+//! Also numbers of no card are counted: the same statements run for them, so that time tells nothing. Who judges has the
+//! end of the audit log locked, so guesses are judged one after another, whichever process they came to.
 
-use bursar_service::db::{DbError, Tx};
+use std::collections::{BTreeMap, HashMap};
+
+use bursar_service::db::{Cell, DbError, Tx};
 use bursar_types::Timestamp;
 
-/// Locks the row of a number for this transaction, making it if there is none, and gives the moments of its failures.
-/// Who tries the same number at the same time waits here: guesses are judged one after another.
-pub(crate) async fn lock(
+/// The moments of these numbers' failures; numbers without one are missing.
+pub(crate) async fn failures(
     tx: &mut Tx<'_>,
-    fingerprint: &[u8; 32],
-    now: Timestamp,
-) -> Result<Vec<Timestamp>, DbError> {
-    let row = tx
-        .query(
-            "INSERT INTO cvv2_guard (fingerprint, failures, touched_at) VALUES ($1, $2, $3)
-             ON CONFLICT (fingerprint) DO UPDATE SET touched_at = excluded.touched_at
-             RETURNING failures",
-        )
-        .bind(fingerprint)
-        .bind(Vec::new())
-        .bind(now)
-        .fetch_one()
-        .await?;
-    let packed: Vec<u8> = row.get("failures")?;
-    let moments =
-        packed.as_chunks::<8>().0.iter().map(|bytes| Timestamp::from_micros(i64::from_be_bytes(*bytes)));
-    Ok(moments.collect())
+    fingerprints: &[[u8; 32]],
+) -> Result<HashMap<[u8; 32], Vec<Timestamp>>, DbError> {
+    let select = "SELECT fingerprint, failures FROM cvv2_guard WHERE fingerprint IN";
+    let rows = super::select_in(tx, select, fingerprints).await?;
+    let read = |packed: Vec<u8>| {
+        let moments = packed.as_chunks::<8>().0.iter();
+        moments.map(|bytes| Timestamp::from_micros(i64::from_be_bytes(*bytes))).collect()
+    };
+    rows.iter().map(|row| Ok((row.get("fingerprint")?, read(row.get("failures")?)))).collect()
 }
 
-/// Keeps the moments of a number's failures; the row is locked.
+/// Keeps the moments of numbers' failures.
 pub(crate) async fn keep(
     tx: &mut Tx<'_>,
-    fingerprint: &[u8; 32],
-    failures: &[Timestamp],
+    failures: &BTreeMap<[u8; 32], Vec<Timestamp>>,
+    now: Timestamp,
 ) -> Result<(), DbError> {
-    let packed: Vec<u8> = failures.iter().flat_map(|moment| moment.as_micros().to_be_bytes()).collect();
-    tx.query("UPDATE cvv2_guard SET failures = $2 WHERE fingerprint = $1")
-        .bind(fingerprint)
-        .bind(packed)
-        .execute()
-        .await
-        .map(drop)
+    let rows = failures.iter().map(|(fingerprint, moments)| {
+        let packed: Vec<u8> = moments.iter().flat_map(|moment| moment.as_micros().to_be_bytes()).collect();
+        [Cell::from(*fingerprint), packed.into(), now.into()]
+    });
+    tx.bulk_upsert(
+        "cvv2_guard",
+        ["fingerprint", "failures", "touched_at"],
+        rows.collect(),
+        "ON CONFLICT (fingerprint) DO UPDATE SET failures = excluded.failures, touched_at = excluded.touched_at",
+    )
+    .await
+    .map(drop)
 }
 
-/// Forgets numbers nobody tried since `before`.
+/// Forgets numbers with no wrong one since `before`.
 pub(crate) async fn forget(tx: &mut Tx<'_>, before: Timestamp) -> Result<u64, DbError> {
     tx.query("DELETE FROM cvv2_guard WHERE touched_at < $1").bind(before).execute().await
 }

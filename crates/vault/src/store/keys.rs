@@ -3,7 +3,7 @@
 use bursar_service::db::{DbError, Row, Tx};
 
 use super::damaged;
-use crate::keys::{Purpose, StoredKey};
+use crate::keys::{KeyState, Purpose, StoredKey};
 
 const COLUMNS: &str = "purpose, scope, version, state, wrapped, check_value, created_at";
 
@@ -51,6 +51,60 @@ pub(crate) async fn insert(tx: &mut Tx<'_>, key: &StoredKey) -> Result<(), DbErr
     .execute()
     .await
     .map(drop)
+}
+
+/// Makes the primary key of `purpose` one that opens only.
+pub(crate) async fn demote(tx: &mut Tx<'_>, purpose: Purpose) -> Result<(), DbError> {
+    tx.query("UPDATE vault_key SET state = $2 WHERE purpose = $1 AND scope = '' AND state = $3")
+        .bind(purpose.as_str())
+        .bind(KeyState::Active.as_str())
+        .bind(KeyState::Primary.as_str())
+        .execute()
+        .await
+        .map(drop)
+}
+
+/// Destroys a key: its row stays, to say that there was one, without its bytes.
+pub(crate) async fn destroy(tx: &mut Tx<'_>, purpose: Purpose, version: u32) -> Result<(), DbError> {
+    tx.query(
+        "UPDATE vault_key SET state = $3, wrapped = $4, check_value = $4
+         WHERE purpose = $1 AND scope = '' AND version = $2",
+    )
+    .bind(purpose.as_str())
+    .bind(i64::from(version))
+    .bind(KeyState::Retired.as_str())
+    .bind(Vec::new())
+    .execute()
+    .await
+    .map(drop)
+}
+
+/// Writes a key that was wrapped by another root.
+pub(crate) async fn replace_wrapped(tx: &mut Tx<'_>, key: &StoredKey) -> Result<(), DbError> {
+    tx.query("UPDATE vault_key SET wrapped = $4 WHERE purpose = $1 AND scope = $2 AND version = $3")
+        .bind(key.purpose.as_str())
+        .bind(&key.scope)
+        .bind(i64::from(key.version))
+        .bind(&key.wrapped)
+        .execute()
+        .await
+        .map(drop)
+}
+
+/// Among how many custodians the root key is split; 0: none.
+pub(crate) async fn shares(tx: &mut Tx<'_>) -> Result<u8, DbError> {
+    let shares: i64 =
+        tx.query("SELECT shares FROM audit_head WHERE id = 1").fetch_one().await?.get("shares")?;
+    u8::try_from(shares).map_err(|_| damaged("shares", "not a number of custodians"))
+}
+
+/// Notes among how many custodians it is split.
+pub(crate) async fn set_shares(tx: &mut Tx<'_>, shares: u8) -> Result<(), DbError> {
+    tx.query("UPDATE audit_head SET shares = $1 WHERE id = 1")
+        .bind(i64::from(shares))
+        .execute()
+        .await
+        .map(drop)
 }
 
 fn read(row: &Row) -> Result<StoredKey, DbError> {

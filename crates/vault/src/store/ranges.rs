@@ -79,11 +79,17 @@ pub(crate) async fn page(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec
         .collect()
 }
 
-/// Counts one more number taken.
-pub(crate) async fn count_issued(tx: &mut Tx<'_>, id: &BinRangeId, slot: u8) -> Result<(), DbError> {
-    tx.query("UPDATE bin_range_fill SET issued = issued + 1 WHERE bin_range_id = $1 AND slot = $2")
+/// Counts `count` more numbers taken.
+pub(crate) async fn count_issued(
+    tx: &mut Tx<'_>,
+    id: &BinRangeId,
+    slot: u8,
+    count: i64,
+) -> Result<(), DbError> {
+    tx.query("UPDATE bin_range_fill SET issued = issued + $3 WHERE bin_range_id = $1 AND slot = $2")
         .bind(id.as_str())
         .bind(i64::from(slot % FILL_SLOTS))
+        .bind(count)
         .execute()
         .await
         .map(drop)

@@ -3,7 +3,11 @@
 use bursar_service::migrate::Migration;
 
 /// All migrations, in order. One that was released is never changed.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration { version: 1, name: "vault", sql: VAULT }];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "vault", sql: VAULT },
+    Migration { version: 2, name: "audit log", sql: AUDIT_LOG },
+    Migration { version: 3, name: "key sets", sql: KEY_SETS },
+];
 
 /// There is no column for a CVV2, and none in which a card number or password lies in plain.
 const VAULT: &str = "
@@ -122,4 +126,93 @@ CREATE TABLE audit (
     leaf {{bytes}} NOT NULL
 );
 CREATE INDEX audit_by_subject ON audit (subject, seq);
+";
+
+/// The audit records become the leaves of a Merkle log.
+const AUDIT_LOG: &str = "
+-- Append-only: nothing in the vault updates or deletes here. `body` is what is hashed; the columns beside it say the
+-- same, for people who ask with SQL.
+CREATE TABLE audit_record (
+    leaf_index {{number_key}},
+    at BIGINT NOT NULL,
+    caller TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    body {{bytes}} NOT NULL
+);
+INSERT INTO audit_record (leaf_index, at, caller, customer_id, operation, subject, outcome, reason, body)
+    SELECT ROW_NUMBER() OVER (ORDER BY seq) - 1, at, caller, customer_id, operation, subject, outcome, reason, body
+    FROM audit;
+DROP TABLE audit;
+CREATE INDEX audit_record_by_subject ON audit_record (subject, leaf_index);
+
+-- The end of the log: who appends locks this row. `peaks` are the roots of the complete subtrees, 32 bytes each.
+CREATE TABLE audit_head (
+    id BIGINT PRIMARY KEY,
+    turns BIGINT NOT NULL,
+    log_id TEXT,
+    size BIGINT NOT NULL,
+    peaks {{bytes}}
+);
+INSERT INTO audit_head (id, turns, log_id, size, peaks) VALUES (1, 0, NULL, 0, NULL);
+
+-- Made of the records, for proofs: 256 hashes a tile.
+CREATE TABLE audit_tiles (
+    id BIGINT PRIMARY KEY,
+    turns BIGINT NOT NULL,
+    size BIGINT NOT NULL
+);
+INSERT INTO audit_tiles (id, turns, size) VALUES (1, 0, 0);
+CREATE TABLE audit_tile (
+    level BIGINT NOT NULL,
+    tile BIGINT NOT NULL,
+    hashes {{bytes}} NOT NULL,
+    PRIMARY KEY (level, tile)
+);
+CREATE TABLE audit_checkpoint (
+    size {{number_key}},
+    root {{bytes}} NOT NULL,
+    time BIGINT NOT NULL,
+    lasting BOOLEAN NOT NULL,
+    text TEXT NOT NULL
+);
+";
+
+/// Keys get a third state, and are changed while the vault runs.
+const KEY_SETS: &str = "
+ALTER TABLE vault_key RENAME TO vault_key_of_two_states;
+DROP INDEX vault_key_active;
+-- `primary` protects what is new, `active` opens what is old, `retired` is destroyed: nothing is wrapped in it any more.
+CREATE TABLE vault_key (
+    purpose TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('primary', 'active', 'retired')),
+    wrapped {{bytes}} NOT NULL,
+    check_value {{bytes}} NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (purpose, scope, version)
+);
+INSERT INTO vault_key (purpose, scope, version, state, wrapped, check_value, created_at)
+    SELECT purpose, scope, version, CASE state WHEN 'active' THEN 'primary' ELSE 'active' END, wrapped, check_value,
+           created_at
+    FROM vault_key_of_two_states;
+DROP TABLE vault_key_of_two_states;
+CREATE UNIQUE INDEX vault_key_primary ON vault_key (purpose, scope) WHERE state = 'primary';
+
+-- Who writes something under a key has the end of the audit log locked, and sees there whether the keys were changed.
+ALTER TABLE audit_head ADD COLUMN key_changes BIGINT NOT NULL DEFAULT 0;
+-- Custodians that the root key is split among; 0: it is not.
+ALTER TABLE audit_head ADD COLUMN shares BIGINT NOT NULL DEFAULT 0;
+
+-- The pass that wraps data keys under a new key.
+CREATE TABLE rewrap_job (
+    id BIGINT PRIMARY KEY,
+    version BIGINT NOT NULL,
+    done BIGINT NOT NULL,
+    running BOOLEAN NOT NULL
+);
 ";

@@ -146,8 +146,8 @@ bursar_testkit::on_both_databases! {
         let locked = events.iter().filter(|event| *event == "vault.card_password.locked").count();
         assert_eq!(locked, 1, "{events:?}");
         let audit = place
-            .ask("SELECT outcome || ' ' || reason AS answer FROM audit
-                  WHERE operation = 'card_password.verify' ORDER BY seq").await;
+            .ask("SELECT outcome || ' ' || reason AS answer FROM audit_record
+                  WHERE operation = 'card_password.verify' ORDER BY leaf_index").await;
         let expected: Vec<&str> = [
             vec!["refused MISMATCH"; 5],
             vec!["refused LOCKED"; 2],
@@ -204,8 +204,8 @@ bursar_testkit::on_both_databases! {
         assert_eq!(reason(&vault.set_password(&nobody, PASSWORD).await.unwrap_err()), Reason::NotFound);
         assert_eq!(vault.try_password(&card, PASSWORD).await.card_password(), Verification::NotSet);
         let audit = place
-            .ask("SELECT outcome || ' ' || reason AS answer FROM audit
-                  WHERE operation = 'card_password.set' ORDER BY seq").await;
+            .ask("SELECT outcome || ' ' || reason AS answer FROM audit_record
+                  WHERE operation = 'card_password.set' ORDER BY leaf_index").await;
         let mut expected = vec!["refused CARD_PASSWORD_WEAK"; 4];
         expected.extend(["refused NOT_YOURS", "refused NOT_FOUND"]);
         assert_eq!(audit, expected);

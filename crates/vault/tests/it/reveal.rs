@@ -24,8 +24,8 @@ bursar_testkit::on_both_databases! {
         let again = vault.reveal(&card).await.unwrap();
         assert_eq!(shown, again, "the number and its CVV2 do not change");
         let audit = place
-            .ask("SELECT caller || ' ' || outcome || ' ' || reason || ' ' || subject AS answer FROM audit
-                  WHERE operation = 'reveal.redeem' ORDER BY seq").await;
+            .ask("SELECT caller || ' ' || outcome || ' ' || reason || ' ' || subject AS answer FROM audit_record
+                  WHERE operation = 'reveal.redeem' ORDER BY leaf_index").await;
         assert_eq!(audit, vec![format!("backend allowed shown in the app {}", card.id); 2]);
         let events = place
             .ask("SELECT event_type AS answer FROM bursar_event_log WHERE event_type = 'vault.card.revealed'
@@ -89,8 +89,8 @@ bursar_testkit::on_both_databases! {
             assert_eq!((reason(status), status.message()), (Reason::TicketInvalid, statuses[0].message()));
         }
         let audit = place
-            .ask("SELECT reason AS answer FROM audit
-                  WHERE operation = 'reveal.redeem' AND outcome = 'refused' ORDER BY seq").await;
+            .ask("SELECT reason AS answer FROM audit_record
+                  WHERE operation = 'reveal.redeem' AND outcome = 'refused' ORDER BY leaf_index").await;
         let expected =
             ["wrong secret", "wrong secret", "unknown", "another customer's", "another caller's", "used", "late"];
         assert_eq!(audit, expected);

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bursar_proto::common::v1::Money;
+use bursar_proto::vault::v1::audit_service_client::AuditServiceClient;
 use bursar_proto::vault::v1::card_vault_service_client::CardVaultServiceClient;
 use bursar_proto::vault::v1::cardholder_service_client::CardholderServiceClient;
+use bursar_proto::vault::v1::key_service_client::KeyServiceClient;
+use bursar_proto::vault::v1::seal_service_client::SealServiceClient;
 use bursar_proto::vault::v1::verification_service_client::VerificationServiceClient;
 use bursar_proto::vault::v1::*;
 use bursar_service::cert::Authority;
@@ -23,6 +26,7 @@ use bursar_types::{
     CARD_PROOF_AUDIENCE, CardProofClaims, Clock as _, IdSource, ManualClock, OsEntropy, Reason, SystemClock,
     TypedId as _,
 };
+use futures::StreamExt as _;
 use hpke::aead::AesGcm256;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
@@ -88,7 +92,12 @@ impl Place {
 
     /// A vault that serves, on what the database holds.
     pub(crate) async fn resume(&self) -> Vault<'_> {
-        let running = self.try_start(&[]).await.unwrap();
+        self.resume_with(&[]).await
+    }
+
+    /// The same, configured otherwise.
+    pub(crate) async fn resume_with(&self, more: &[&str]) -> Vault<'_> {
+        let running = self.try_start(more).await.unwrap();
         let files = self.authority.signing(Identity::Identity).unwrap();
         let identity = TokenSigner::load(&files.cert, &files.key).unwrap();
         Vault { place: self, running, identity }
@@ -211,6 +220,58 @@ impl Vault<'_> {
         CardholderServiceClient::new(self.channel(Identity::Backend))
     }
 
+    pub(crate) fn auditor(&self) -> AuditServiceClient<PeerChannel> {
+        AuditServiceClient::new(self.channel(Identity::Operator))
+    }
+
+    /// Every audit record, from the first.
+    pub(crate) async fn records(&self) -> Vec<AuditRecord> {
+        let mut all = Vec::new();
+        let mut request = ListAuditRecordsRequest { page_size: 1_000, ..Default::default() };
+        loop {
+            let page = self.auditor().list_audit_records(request.clone()).await.unwrap().into_inner();
+            all.extend(page.records);
+            if page.next_page_token.is_empty() {
+                return all;
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+
+    pub(crate) fn custodian(&self) -> SealServiceClient<PeerChannel> {
+        SealServiceClient::new(self.channel(Identity::Operator))
+    }
+
+    pub(crate) fn key_keeper(&self) -> KeyServiceClient<PeerChannel> {
+        KeyServiceClient::new(self.channel(Identity::Operator))
+    }
+
+    pub(crate) async fn rotate(&self, purpose: &str) -> Result<i32, Status> {
+        let request = RotateKeyRequest { request_id: request_id(), purpose: purpose.into() };
+        Ok(self.key_keeper().rotate_key(request).await?.into_inner().version)
+    }
+
+    pub(crate) async fn retire(&self, purpose: &str, version: i32) -> Result<(), Status> {
+        let request = RetireKeyRequest { request_id: request_id(), purpose: purpose.into(), version };
+        self.key_keeper().retire_key(request).await.map(drop)
+    }
+
+    /// How far the newest rewrap is.
+    pub(crate) async fn rewrap(&self) -> Rewrap {
+        self.key_keeper().get_rewrap(GetRewrapRequest {}).await.unwrap().into_inner().rewrap.unwrap()
+    }
+
+    /// Waits for the end of a rewrap.
+    pub(crate) async fn rewrapped(&self) -> Rewrap {
+        loop {
+            let rewrap = self.rewrap().await;
+            if !rewrap.running {
+                return rewrap;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(crate) fn gateway(&self) -> VerificationServiceClient<PeerChannel> {
         VerificationServiceClient::new(self.channel(Identity::Gateway))
     }
@@ -249,6 +310,20 @@ impl Vault<'_> {
         let request = issue_request(range, ids().next(), customer);
         let summary = self.cards(Identity::Ledger).issue_card(request).await?.into_inner().card.unwrap();
         Ok(Card { id: summary.card_id, customer, masked: summary.masked_pan })
+    }
+
+    /// Many cards over one connection, some at once.
+    pub(crate) async fn issue_many(&self, count: usize, range: &str) -> Vec<Card> {
+        let client = self.cards(Identity::Ledger);
+        let issued = futures::stream::iter(0..count).map(|_| {
+            let (mut client, customer): (_, CustomerId) = (client.clone(), ids().next());
+            let request = issue_request(range, ids().next(), customer);
+            async move {
+                let summary = client.issue_card(request).await.unwrap().into_inner().card.unwrap();
+                Card { id: summary.card_id, customer, masked: summary.masked_pan }
+            }
+        });
+        issued.buffer_unordered(64).collect().await
     }
 
     pub(crate) async fn set_password(&self, card: &Card, password: &str) -> Result<(), Status> {

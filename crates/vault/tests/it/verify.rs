@@ -71,8 +71,8 @@ bursar_testkit::on_both_databases! {
             assert_eq!(answer, bursar_proto::vault::v1::VerifyCardResponse::default(), "{pan}");
         }
         let audit = place
-            .ask("SELECT subject || '|' || outcome || '|' || reason AS answer FROM audit
-                  WHERE operation = 'card.verify' ORDER BY seq").await;
+            .ask("SELECT subject || '|' || outcome || '|' || reason AS answer FROM audit_record
+                  WHERE operation = 'card.verify' ORDER BY leaf_index").await;
         assert_eq!(audit, ["|refused|no card", "|refused|check digit"]);
         assert!(place.dump().await.iter().all(|(_, cell)| !cell.contains("411111111111111")));
         // Nothing was counted against the card.

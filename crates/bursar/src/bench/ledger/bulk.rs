@@ -15,8 +15,9 @@ use tonic_prost::ProstCodec;
 use super::load::{Load, Spread};
 use super::plan::Plan;
 use super::sql::Sql;
-use super::stage::{Stage, failed};
+use super::stage::Stage;
 use super::wire::{Bulk, BulkAnswer, bulk_orders};
+use crate::bench::place::failed;
 use crate::bench::tell;
 use crate::exit::Exit;
 

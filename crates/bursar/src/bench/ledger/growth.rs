@@ -5,7 +5,8 @@ use bursar_loadgen::{Bar, Figure, Goal, Pairs};
 use super::bulk::{self, Orders};
 use super::load::Spread;
 use super::plan::Plan;
-use super::stage::{Stage, failed};
+use super::stage::Stage;
+use crate::bench::place::failed;
 use crate::bench::tell;
 use crate::exit::Exit;
 

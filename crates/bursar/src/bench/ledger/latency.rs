@@ -8,8 +8,9 @@ use tonic::Status;
 
 use super::load::{Dice, Spread};
 use super::plan::Plan;
-use super::stage::{Stage, failed};
+use super::stage::Stage;
 use super::unary;
+use crate::bench::place::failed;
 use crate::bench::tell;
 use crate::exit::Exit;
 

@@ -79,13 +79,13 @@ impl Load {
 
 /// Request ids in the order of time (UUIDv7), without asking the system for randomness each time.
 #[derive(Debug)]
-pub(super) struct Ids {
+pub(in crate::bench) struct Ids {
     milliseconds: u64,
     counter: AtomicU64,
 }
 
 impl Ids {
-    pub(super) fn new() -> Self {
+    pub(in crate::bench) fn new() -> Self {
         let milliseconds = u64::try_from(SystemClock.now().as_millis()).unwrap_or(0);
         Self { milliseconds, counter: AtomicU64::new(0) }
     }
@@ -98,7 +98,7 @@ impl Ids {
     }
 
     /// The next one as text.
-    pub(super) fn next(&self) -> String {
+    pub(in crate::bench) fn next(&self) -> String {
         self.next_uuid().to_string()
     }
 }

@@ -6,8 +6,8 @@ mod latency;
 mod load;
 mod plan;
 mod sql;
-mod stage;
-mod start;
+pub(super) mod stage;
+pub(super) mod start;
 mod stream;
 mod unary;
 mod verify;
@@ -15,8 +15,9 @@ mod wire;
 
 use bursar_loadgen::Figure;
 
-use crate::cli::{Bench, LedgerFigure};
+use crate::cli::{Bench, BenchFigure};
 use crate::exit::Exit;
+pub(super) use load::Ids;
 use plan::Plan;
 use sql::Sql;
 use stage::Stage;
@@ -31,18 +32,18 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn wants(&self, figure: LedgerFigure) -> bool {
+    fn wants(&self, figure: BenchFigure) -> bool {
         self.arguments.only.is_empty() || self.arguments.only.contains(&figure)
     }
 
-    fn wants_any(&self, figures: &[LedgerFigure]) -> bool {
+    fn wants_any(&self, figures: &[BenchFigure]) -> bool {
         figures.iter().any(|figure| self.wants(*figure))
     }
 }
 
 /// Measures what was asked for, in the order of the table.
 pub(super) async fn measure(arguments: &Bench) -> Result<Vec<Figure>, Exit> {
-    use LedgerFigure::{
+    use BenchFigure::{
         BulkHot, BulkUniform, Growth, Start, Stream1024, Unary256, UnaryHot, UnaryP99, Verify,
     };
     let asked = Asked { arguments, plan: if arguments.quick { Plan::QUICK } else { Plan::FULL } };
@@ -77,7 +78,7 @@ pub(super) async fn measure(arguments: &Bench) -> Result<Vec<Figure>, Exit> {
 
 /// The figures that are rates of one kind of load, on one ledger.
 async fn speed(asked: &Asked<'_>, stage: &Stage) -> Result<Vec<Figure>, Exit> {
-    use LedgerFigure::{BulkUniform, Stream1024, Unary256, UnaryHot, UnaryP99};
+    use BenchFigure::{BulkUniform, Stream1024, Unary256, UnaryHot, UnaryP99};
     let plan = asked.plan;
     let mut figures = Vec::new();
     let mut most = None;
@@ -105,7 +106,7 @@ async fn speed(asked: &Asked<'_>, stage: &Stage) -> Result<Vec<Figure>, Exit> {
 }
 
 async fn against_sql(asked: &Asked<'_>, stage: &Stage, sql: Option<&Sql>) -> Result<Vec<Figure>, Exit> {
-    use LedgerFigure::{BulkHot, BulkUniform, UnaryHot};
+    use BenchFigure::{BulkHot, BulkUniform, UnaryHot};
     let wanted = bulk::Wanted { uniform: asked.wants(BulkUniform), hot: asked.wants(BulkHot) };
     let mut figures = Vec::new();
     if wanted.uniform || wanted.hot {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bursar_loadgen::closed_loop;
 
 use super::load::{Dice, Ids, Spread};
-use super::stage::unique_name;
+use crate::bench::place::unique_name;
 use crate::bench::tell;
 use crate::cli::Bench;
 use crate::exit::Exit;

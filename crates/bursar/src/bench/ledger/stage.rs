@@ -11,17 +11,15 @@ use bursar_proto::ledger::v1::{
     BalanceLimit, CreateAccountRequest, ListEntriesRequest, NormalSide, balance_limit,
 };
 use bursar_service::client::PeerChannel;
-use bursar_types::{Entropy as _, OsEntropy};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use tempfile::TempDir;
 use tonic::{Request, Status};
 
 use super::load::{ASSET, Ids, Load};
+use crate::bench::place::{Place, failed};
 use crate::bench::tell;
 use crate::cli::Databases;
 use crate::exit::Exit;
-use crate::platform::{Endpoints, Platform, PortChoice, Running, Setup};
-use crate::store::provision;
+use crate::platform::{Endpoints, Platform, Running};
 
 /// Connections that the calls in flight share.
 const CONNECTIONS: usize = 2;
@@ -56,48 +54,11 @@ pub(super) struct Stopped {
     pub(super) log: PathBuf,
 }
 
-/// Where it lies.
-pub(super) struct Place {
-    setup: Setup,
-    _folder: TempDir,
-}
-
-impl Place {
-    /// A folder, and names for databases that nobody else has.
-    fn new(databases: &Databases) -> Result<Self, Exit> {
-        let folder = tempfile::Builder::new()
-            .prefix("bursar-bench-")
-            .tempdir()
-            .map_err(|error| Exit::usage(format!("no temporary folder: {error}")))?;
-        let setup = Setup {
-            data: folder.path().to_owned(),
-            database_url: databases.database_url.clone(),
-            database_prefix: unique_name(&databases.database_prefix),
-            ports: PortChoice::Free,
-        };
-        Ok(Self { setup, _folder: folder })
-    }
-
-    /// Takes the databases away; the folder goes by itself.
-    pub(super) async fn remove(self) {
-        if let Some(url) = &self.setup.database_url {
-            provision::remove(url, &self.setup.database_prefix).await;
-        }
-    }
-}
-
-/// `PREFIX_bench_` and six hexadecimal digits, so that benches side by side on one server do not meet.
-pub(super) fn unique_name(prefix: &str) -> String {
-    let mut random = [0_u8; 3];
-    OsEntropy.fill(&mut random);
-    format!("{prefix}_bench_{}", data_encoding::HEXLOWER.encode(&random))
-}
-
 impl Stage {
     /// Starts a ledger and opens `accounts` accounts that may be overdrawn without a bound.
     pub(super) async fn set(databases: &Databases, accounts: usize) -> Result<Self, Exit> {
         let place = Place::new(databases)?;
-        let platform = Platform::prepare(&place.setup).await?;
+        let platform = Platform::prepare(place.setup()).await?;
         // The ledger alone: what others make of its events would be measured as its own work.
         let running = platform.start_only(&[Identity::Ledger], |_| {}).await?;
         let channels = (0..CONNECTIONS)
@@ -209,10 +170,4 @@ impl Stage {
         self.place.remove().await;
         measured
     }
-}
-
-/// A call of the bench failed.
-pub(super) fn failed(status: &Status) -> Exit {
-    let reason = bursar_service::reason_of(status).map_or("no reason", |(reason, _)| reason.as_str());
-    Exit::software(format!("a call of the bench failed: {:?}, {reason}: {}", status.code(), status.message()))
 }

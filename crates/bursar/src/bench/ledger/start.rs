@@ -14,7 +14,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::plan::Plan;
-use super::stage::{Stage, Stopped, failed};
+use super::stage::{Stage, Stopped};
+use crate::bench::place::failed;
 use crate::bench::tell;
 use crate::exit::Exit;
 use crate::store::reference::read_accounts;
@@ -62,14 +63,14 @@ async fn measure(stopped: &Stopped, plan: Plan) -> Result<Figure, Exit> {
     Ok(Figure::of(GOAL, &pairs).with_note(note))
 }
 
-/// The address of the ledger's database, as its configuration has it.
-fn database_url(config: &Path) -> Result<String, Exit> {
+/// The address of a service's database, as its configuration has it.
+pub(in crate::bench) fn database_url(config: &Path) -> Result<String, Exit> {
     let text = std::fs::read_to_string(config)
         .map_err(|error| Exit::software(format!("{}: {error}", config.display())))?;
     let table: toml::Table =
         text.parse().map_err(|error| Exit::software(format!("{}: {error}", config.display())))?;
     let url = table.get("database").and_then(|section| section.get("url")).and_then(toml::Value::as_str);
-    url.map(str::to_owned).ok_or_else(|| Exit::software("the ledger's configuration names no database"))
+    url.map(str::to_owned).ok_or_else(|| Exit::software("the configuration names no database"))
 }
 
 /// Milliseconds from the start of a ledger until it serves; then it is stopped in good order.

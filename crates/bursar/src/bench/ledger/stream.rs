@@ -12,8 +12,9 @@ use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
 use super::plan::Plan;
-use super::stage::{Stage, failed};
+use super::stage::Stage;
 use super::wire::{StreamAnswer, StreamMaker, Streamed};
+use crate::bench::place::failed;
 use crate::bench::tell;
 use crate::exit::Exit;
 

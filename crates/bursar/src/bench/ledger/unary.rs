@@ -11,7 +11,8 @@ use tonic::Status;
 use super::load::{Dice, Spread};
 use super::plan::Plan;
 use super::sql::Sql;
-use super::stage::{Stage, failed};
+use super::stage::Stage;
+use crate::bench::place::failed;
 use crate::bench::tell;
 use crate::exit::Exit;
 

@@ -73,6 +73,7 @@ pub(super) async fn webhook(report: &mut Report, callers: &Callers, shop: &Shop)
         url: shop.url.clone(),
         event_types: vec!["ledger.payment.*".into()],
         merchant_id: shop_as_merchant().merchant_id,
+        ..CreateWebhookEndpointRequest::default()
     };
     let answer = ask!(callers.webhooks, create_webhook_endpoint, request)?;
     shop.trust(&answer.secret).await?;

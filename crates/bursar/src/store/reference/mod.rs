@@ -1,15 +1,17 @@
 //! What bench holds the ledger against: a transfer as one would write it by hand in SQL, as well as we can, and a plain
-//! read of account rows.
+//! read of account rows; and an event log with, a plain read of its rows.
 //!
 //! A transfer is what such a table needs at least: two rows locked in the order of their ids, a row inserted, two
 //! balances moved, all in one transaction that is on the disk when it is answered. No checks of limits, no idempotency,
 //! no journal, no index beyond the primary key: everything the ledger does besides is not counted against it.
 
 mod accounts;
+mod events;
 mod postgres;
 mod sqlite;
 
 pub(crate) use accounts::read_accounts;
+pub(crate) use events::read_events;
 
 use std::fmt;
 use std::path::Path;
@@ -68,6 +70,21 @@ pub(crate) struct Move {
     /// Another, which it credits.
     pub(crate) credit: i64,
 }
+
+/// A card as one row.
+#[derive(Clone, Debug)]
+pub(crate) struct CardRow {
+    pub(crate) card_id: String,
+    pub(crate) customer_id: String,
+    pub(crate) masked_pan: String,
+    pub(crate) expiry: String,
+    pub(crate) sealed: Vec<u8>,
+    pub(crate) wrapped: Vec<u8>,
+}
+
+/// Inserts it.
+const KEEP_CARD: &str = "INSERT INTO card (card_id, customer_id, masked_pan, expiry, sealed, wrapped)
+     VALUES ($1, $2, $3, $4, $5, $6)";
 
 impl Reference {
     /// Makes a database called `name` on the server at `url`.
@@ -143,6 +160,18 @@ impl Reference {
 }
 
 impl Hand {
+    /// Inserts one card; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub(crate) async fn keep_card(&mut self, card: CardRow) -> Result<(), String> {
+        match self {
+            Self::Postgres(hand) => hand.keep_card(card).await,
+            Self::Sqlite(hand) => hand.keep_card(card).await,
+        }
+        .map_err(|error| format!("a hand-written INSERT failed: {error}"))
+    }
+
     /// Makes one transfer; it is on the disk when this returns.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use sqlx::{
     AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Postgres, Row as _, raw_sql,
 };
 
-use super::{ACCOUNTS, Move, Variant};
+use super::{ACCOUNTS, CardRow, KEEP_CARD, Move, Variant};
 
 /// Connections: as many as the largest concurrency that is tried.
 const CONNECTIONS: u32 = 64;
@@ -17,6 +17,14 @@ CREATE TABLE account (
     id BIGINT PRIMARY KEY,
     balance BIGINT NOT NULL
 ) WITH (fillfactor = 50);
+CREATE TABLE card (
+    card_id TEXT PRIMARY KEY,
+    customer_id TEXT NOT NULL,
+    masked_pan TEXT NOT NULL,
+    expiry TEXT NOT NULL,
+    sealed BYTEA NOT NULL,
+    wrapped BYTEA NOT NULL
+);
 CREATE TABLE transfer (
     id UUID PRIMARY KEY,
     debit BIGINT NOT NULL,
@@ -127,6 +135,12 @@ impl Database {
 }
 
 impl Hand {
+    pub(super) async fn keep_card(&mut self, card: CardRow) -> Result<(), sqlx::Error> {
+        let query = sqlx::query(KEEP_CARD).bind(card.card_id).bind(card.customer_id).bind(card.masked_pan);
+        let query = query.bind(card.expiry).bind(card.sealed).bind(card.wrapped);
+        query.execute(&mut *self.0).await.map(drop)
+    }
+
     pub(super) async fn transfer(&mut self, variant: Variant, order: Move) -> Result<(), sqlx::Error> {
         match variant {
             Variant::Statements => self.statements(order).await,

@@ -6,12 +6,20 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Executor as _, Sqlite, SqlitePool, raw_sql};
 
-use super::{ACCOUNTS, Move, Variant};
+use super::{ACCOUNTS, CardRow, KEEP_CARD, Move, Variant};
 
 const SCHEMA: &str = "
 CREATE TABLE account (
     id INTEGER PRIMARY KEY,
     balance INTEGER NOT NULL
+);
+CREATE TABLE card (
+    card_id TEXT PRIMARY KEY,
+    customer_id TEXT NOT NULL,
+    masked_pan TEXT NOT NULL,
+    expiry TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    wrapped BLOB NOT NULL
 );
 CREATE TABLE transfer (
     id BLOB PRIMARY KEY,
@@ -80,6 +88,12 @@ impl Database {
 }
 
 impl Hand {
+    pub(super) async fn keep_card(&mut self, card: CardRow) -> Result<(), sqlx::Error> {
+        let query = sqlx::query(KEEP_CARD).bind(card.card_id).bind(card.customer_id).bind(card.masked_pan);
+        let query = query.bind(card.expiry).bind(card.sealed).bind(card.wrapped);
+        query.execute(&mut *self.0).await.map(drop)
+    }
+
     pub(super) async fn transfer(&mut self, variant: Variant, order: Move) -> Result<(), sqlx::Error> {
         if variant == Variant::OneStatement {
             return self.run(ALL, order).await;

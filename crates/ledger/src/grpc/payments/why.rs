@@ -10,7 +10,7 @@ use crate::disclosure;
 use crate::error::LedgerError;
 use crate::explained::{self, Told};
 use crate::grpc::{Api, own, reader};
-use crate::project::public::{Reader, money};
+use crate::project::public::{Reader, money, rate};
 use crate::wire::Message as _;
 
 /// A day in seconds.
@@ -64,7 +64,7 @@ impl Api {
         let (owner, quote) = look.await?.ok_or(LedgerError::NotFound("card"))?;
         own(context, Some(owner))?;
         let decision = &quote.decision;
-        let asset = asked.amount.asset;
+        let asset = quote.billed.asset;
         let reason = |failing: &bursar_ledger_engine::Failing| match reader(context) {
             Reader::Customer => disclosure::disclosed(failing.reason),
             Reader::Staff => disclosure::reason(failing.reason),
@@ -91,6 +91,8 @@ impl Api {
             fees,
             product_version: i32::try_from(decision.product_version).unwrap_or(i32::MAX),
             hold_days: i32::try_from(seconds / DAY_SECONDS).unwrap_or(i32::MAX),
+            billed: Some(money(quote.billed.minor_units, quote.billed.asset)),
+            rate: quote.rate.as_ref().map(rate),
         })
     }
 

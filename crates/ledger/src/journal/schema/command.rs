@@ -42,6 +42,7 @@ oneof! {
         83 ClearPayment(order),
         84 ForcePost(order),
         85 RefundPayment(order),
+        86 SetExchangeRates { 1 rates },
         100 Tick { 1 max },
     }
 }

@@ -13,7 +13,7 @@ numbers! {
     CountedPer { 1 Card, 2 Account, 3 Product, 4 Program }
     ProductState { 1 Draft, 2 Active, 3 Retired }
     Needs { 1 Nothing, 2 Cvv, 3 Password, 4 CvvOrPassword, 5 Pin }
-    FeeEvent { 1 Purchase, 2 CrossBorder, 3 Cash, 4 NonDirect }
+    FeeEvent { 1 Purchase, 2 CrossBorder, 3 Cash, 4 NonDirect, 5 Exchange }
 }
 
 oneof! {

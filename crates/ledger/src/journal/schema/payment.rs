@@ -2,9 +2,9 @@
 
 use bursar_ledger_engine::{
     Authorize, ClearPayment, Counted, CvvResult, Decision, DeclineReason, Element, ElementKind, EntryMode,
-    Failing, FailureSource, ForcePost, IncrementPayment, Merchant, PasswordResult, Payment, PaymentKind,
-    PaymentRef, PaymentStatus, PinResult, RefundPayment, RefundTarget, ReversePayment, Sums, Verdict,
-    Verification,
+    Exchange, ExchangeRate, Failing, FailureSource, ForcePost, IncrementPayment, Merchant, PasswordResult,
+    Payment, PaymentKind, PaymentRef, PaymentStatus, PinResult, RefundPayment, RefundTarget, ReversePayment,
+    Sums, Verdict, Verification,
 };
 
 use crate::wire::{message, numbers, oneof};
@@ -58,6 +58,8 @@ message! {
         1 payment, 2 transfers, 3 card, 4 amount, 5 channel, 6 merchant, 7 network_reference, 8 value_date,
     }
     RefundPayment { 1 target, 2 transfers, 3 amount, 4 value_date }
+    ExchangeRate { 1 from, 2 to, 3 mantissa, 4 scale, 5 source, 6 at }
+    Exchange { 1 merchant, 2 rate, 3 cleared, 4 refunded }
     Element { 1 sequence, 2 kind, 3 amount, 4 transfer, 5 at, 6 request_id }
     Sums {
         1 authorized, 2 incremented, 3 reversed, 4 cleared, 5 captured, 6 shortfall, 7 released, 8 expired,
@@ -67,7 +69,7 @@ message! {
     Payment {
         1 id, 2 card, 3 account, 4 customer, 5 asset, 6 kind, 7 channel, 8 entry_mode, 9 merchant,
         10 network_reference, 11 approval_code, 12 requested, 13 decision, 14 hold, 15 fee_hold, 16 sums,
-        17 elements, 18 counted, 19 created_at,
+        17 elements, 18 counted, 19 created_at, 20 exchange,
     }
     Failing { 1 reason, 2 source, 3 within }
     Decision {

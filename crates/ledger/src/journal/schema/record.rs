@@ -14,7 +14,7 @@ message! {
     }
     DecisionFacts {
         1 at, 2 outside, 3 zone, 4 country, 5 bookable, 6 proof_spent, 7 card, 8 account, 9 customer, 10 used,
-        11 carried_out,
+        11 carried_out, 12 rate,
     }
     DecisionRecord { 1 ask, 2 facts, 3 spec, 4 program_controls, 5 account_controls, 6 card_controls }
 }

@@ -61,6 +61,11 @@ impl Consumer {
         }
     }
 
+    /// Whether it is the one of this name and source.
+    pub(super) fn is(&self, name: &str, source: &str) -> bool {
+        self.name == name && self.source == source
+    }
+
     /// Takes only these types; `ledger.payment.*` stands for all that start so.
     #[must_use]
     pub fn types<T: Into<String>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
