@@ -47,7 +47,7 @@ pub(crate) enum Kind {
     Refund,
     /// 0120: this was approved in your place, with this code (field 38).
     Approved(String),
-    /// 0220: this was paid, with this code (field 38); empty: none is told.
+    /// 0220: this was paid, of the approval with this code (field 38).
     Paid(String),
     /// 0400: take back the message with this reference, an 0200 if it was one (field 90).
     Reversal {
@@ -77,7 +77,6 @@ impl Kind {
         match self {
             Self::Authorization | Self::Payment => Vec::new(),
             Self::Refund => vec![(3, "200000".to_owned())],
-            Self::Paid(code) if code.is_empty() => vec![(39, "00".to_owned())],
             Self::Approved(code) | Self::Paid(code) => vec![(38, code.clone()), (39, "00".to_owned())],
             Self::Reversal { original, paid, remains } => {
                 let mti = if *paid { "0200" } else { "0100" };

@@ -9,7 +9,7 @@ pub(crate) mod callers;
 pub(crate) mod clock;
 pub(crate) mod customer;
 pub(crate) mod desk;
-mod device;
+pub(crate) mod device;
 mod image;
 pub(crate) mod person;
 

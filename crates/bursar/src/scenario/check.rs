@@ -172,7 +172,10 @@ async fn payment(
         (None, None, Some(_)) => scene.payment(None)?.id.clone(),
         (None, None, None) => return Ok(()),
     };
-    let payment = scene.look_up(stage, &id).await?;
+    let payment = match &done.payment {
+        Some(told) if told.payment_id == id => told.clone(),
+        _ => scene.look_up(stage, &id).await?,
+    };
     let state = short("PAYMENT_STATE_", payment.state().as_str_name());
     let reasons: Vec<_> =
         payment.all_decline_reasons().map(|reason| reason_name(reason.as_str_name())).collect();

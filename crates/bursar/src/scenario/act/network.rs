@@ -78,16 +78,14 @@ pub(super) async fn present(stage: &mut Stage, scene: &mut Scene, ask: &Present)
     let of = scene.payment(ask.payment.as_deref())?.clone();
     let original = of.message.as_ref().ok_or("that payment did not come over ISO 8583")?;
     let then = scene.look_up(stage, &of.id).await?;
-    let (reference, code) = match ask.by {
-        By::Network => (of.reference.clone(), String::new()),
-        By::Code => (acquirer::reference(), then.authorization_code.clone()),
-        By::Merchant => (acquirer::reference(), String::new()),
-    };
+    if ask.by != By::Code {
+        return Err("the acquirer's advice names its payment by the code".into());
+    }
     let mut paid = Purchase {
-        kind: Kind::Paid(code),
+        kind: Kind::Paid(then.authorization_code.clone()),
         minor_units: ask.amount.0,
         cvv2: None,
-        reference,
+        reference: acquirer::reference(),
         ..original.clone()
     };
     let answer = acquirer::send(&stage.iso8583, &mut paid).await?;
