@@ -3,13 +3,16 @@
 
 mod bench;
 mod cli;
+mod clock;
 mod demo;
 mod doctor;
 mod exit;
 mod iso8583;
 mod ledger;
+mod outside;
 mod platform;
 mod sandbox;
+mod scenario;
 mod serve;
 mod store;
 mod up;
@@ -58,6 +61,8 @@ fn main() -> ExitCode {
             Command::Sandbox(command) => sandbox::run(command).await,
             Command::Vault(command) => vault::run(command).await,
             Command::Bench(arguments) => bench::run(arguments).await,
+            Command::Clock(arguments) => clock::run(arguments).await,
+            Command::Scenario(arguments) => scenario::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Serve(_) => Ok(()),
         }

@@ -1,6 +1,7 @@
 //! Tests of the use cases, each on both databases.
 
 mod addresses;
+mod catalogue;
 mod codes;
 mod listener;
 mod mending;

@@ -65,8 +65,8 @@ fn the_shared_vocabulary_and_the_codec_stand_alone() {
         "bursar-iso8583",
         "bursar-iso20022",
         "bursar-card-data",
-        "bursar-screening",
         "bursar-transparency",
+        "bursar-screening",
     ] {
         let io = ["tokio", "sqlx", "tonic", "hyper", "axum", "bursar-service", "bursar-proto"];
         for forbidden in io {

@@ -42,7 +42,7 @@ pub struct Server {
     pub login: Option<(String, Secret)>,
     /// Who writes: `Bursar <no-reply@bank.example>`.
     pub from: String,
-    /// Longest wait for an answer.
+    /// Longest time for handing a mail over.
     pub timeout: Duration,
     /// Further authorities (PEM) its certificate may be under.
     pub extra_ca: Option<Vec<u8>>,
@@ -52,6 +52,7 @@ pub struct Server {
 pub struct Smtp {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Sender,
+    timeout: Duration,
 }
 
 impl fmt::Debug for Smtp {
@@ -84,7 +85,7 @@ impl Smtp {
         if let Some((user, password)) = &server.login {
             builder = builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
         }
-        Ok(Self { transport: builder.build(), from })
+        Ok(Self { transport: builder.build(), from, timeout: server.timeout })
     }
 
     fn write(&self, mail: &Outgoing) -> Result<Message, String> {
@@ -112,7 +113,12 @@ impl Smtp {
 
     async fn deliver(&self, mail: &Outgoing) -> Result<(), SendError> {
         let message = self.write(mail).map_err(SendError::Refused)?;
-        match self.transport.send(message).await {
+        // The transport bounds connecting alone.
+        let sending = tokio::time::timeout(self.timeout, self.transport.send(message)).await;
+        let Ok(sent) = sending else {
+            return Err(SendError::Uncertain("it did not answer in time".to_owned()));
+        };
+        match sent {
             Ok(_) => Ok(()),
             // The server's words may repeat the address: only its number is kept.
             Err(error) if error.is_permanent() => Err(SendError::Refused(answered(&error))),

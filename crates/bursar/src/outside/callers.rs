@@ -1,4 +1,4 @@
-//! Connections of the people in the demo, and the patience of a good client: what may be repeated is repeated with
+//! Connections of the people outside, and the patience of a good client: what may be repeated is repeated with
 //! the same `request_id`.
 
 use std::time::Duration;
@@ -35,34 +35,34 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Wait between attempts.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Every connection the people in the demo have.
+/// Every connection the people outside have.
 #[derive(Debug)]
-pub(super) struct Callers {
+pub(crate) struct Callers {
     // The product back end, which speaks for the customer.
-    pub(super) auth: AuthServiceClient<PeerChannel>,
-    pub(super) kyc: KycServiceClient<PeerChannel>,
-    pub(super) accounts: AccountServiceClient<PeerChannel>,
-    pub(super) cards: CardServiceClient<PeerChannel>,
-    pub(super) payments: PaymentServiceClient<PeerChannel>,
-    pub(super) cardholder: CardholderServiceClient<PeerChannel>,
-    pub(super) checkout: CheckoutServiceClient<PeerChannel>,
-    pub(super) messages: MessageServiceClient<PeerChannel>,
-    pub(super) mailbox: MailboxServiceClient<PeerChannel>,
-    pub(super) webhooks: WebhookServiceClient<PeerChannel>,
+    pub(crate) auth: AuthServiceClient<PeerChannel>,
+    pub(crate) kyc: KycServiceClient<PeerChannel>,
+    pub(crate) accounts: AccountServiceClient<PeerChannel>,
+    pub(crate) cards: CardServiceClient<PeerChannel>,
+    pub(crate) payments: PaymentServiceClient<PeerChannel>,
+    pub(crate) cardholder: CardholderServiceClient<PeerChannel>,
+    pub(crate) checkout: CheckoutServiceClient<PeerChannel>,
+    pub(crate) messages: MessageServiceClient<PeerChannel>,
+    pub(crate) mailbox: MailboxServiceClient<PeerChannel>,
+    pub(crate) webhooks: WebhookServiceClient<PeerChannel>,
     // The bank.
-    pub(super) bank_files: BankFileServiceClient<PeerChannel>,
+    pub(crate) bank_files: BankFileServiceClient<PeerChannel>,
     // The issuer's desk.
-    pub(super) review: KycServiceClient<PeerChannel>,
-    pub(super) ranges: CardVaultServiceClient<PeerChannel>,
-    pub(super) program: ProgramServiceClient<PeerChannel>,
-    pub(super) desk: AccountServiceClient<PeerChannel>,
-    pub(super) payments_desk: PaymentServiceClient<PeerChannel>,
-    pub(super) books: BooksServiceClient<PeerChannel>,
-    pub(super) events: Vec<(Identity, EventServiceClient<PeerChannel>)>,
+    pub(crate) review: KycServiceClient<PeerChannel>,
+    pub(crate) ranges: CardVaultServiceClient<PeerChannel>,
+    pub(crate) program: ProgramServiceClient<PeerChannel>,
+    pub(crate) desk: AccountServiceClient<PeerChannel>,
+    pub(crate) payments_desk: PaymentServiceClient<PeerChannel>,
+    pub(crate) books: BooksServiceClient<PeerChannel>,
+    pub(crate) events: Vec<(Identity, EventServiceClient<PeerChannel>)>,
 }
 
 impl Callers {
-    pub(super) fn new(endpoints: &Endpoints) -> Result<Self, Exit> {
+    pub(crate) fn new(endpoints: &Endpoints) -> Result<Self, Exit> {
         let backend = |service| endpoints.channel(service, Identity::Backend);
         let operator = |service| endpoints.channel(service, Identity::Operator);
         let ledger = backend(Identity::Ledger)?;
@@ -96,12 +96,12 @@ impl Callers {
 }
 
 /// A new request id.
-pub(super) fn request_id() -> String {
+pub(crate) fn request_id() -> String {
     Uuid::now_v7().to_string()
 }
 
 /// The request with the longest time an attempt may take, and the customer's token where there is one.
-pub(super) fn dressed<T>(body: T, token: Option<&str>) -> Result<Request<T>, Status> {
+pub(crate) fn dressed<T>(body: T, token: Option<&str>) -> Result<Request<T>, Status> {
     let mut request = Request::new(body);
     request.set_timeout(ATTEMPT_MAX);
     match token {
@@ -111,7 +111,7 @@ pub(super) fn dressed<T>(body: T, token: Option<&str>) -> Result<Request<T>, Sta
 }
 
 /// Asks until there is an answer, or one that repeating will not change.
-pub(super) async fn patiently<T, F, A>(mut attempt: F) -> Result<T, Status>
+pub(crate) async fn patiently<T, F, A>(mut attempt: F) -> Result<T, Status>
 where
     F: FnMut() -> A,
     A: Future<Output = Result<Response<T>, Status>>,
@@ -140,7 +140,7 @@ fn worth_repeating(status: &Status) -> bool {
 }
 
 /// Looks until the condition holds, or for so long in all.
-pub(super) async fn until<T, F, A>(wait: Duration, what: &str, mut look: F) -> Result<T, String>
+pub(crate) async fn until<T, F, A>(wait: Duration, what: &str, mut look: F) -> Result<T, String>
 where
     F: FnMut() -> A,
     A: Future<Output = Result<Result<T, String>, Status>>,
@@ -161,7 +161,7 @@ where
 }
 
 /// The error in one line, with its reason.
-pub(super) fn explain(status: &Status) -> String {
+pub(crate) fn explain(status: &Status) -> String {
     match reason_of(status) {
         Some((reason, metadata)) => {
             let metadata: Vec<String> =
@@ -180,15 +180,29 @@ macro_rules! ask {
     ($client:expr, $method:ident, $request:expr, $token:expr) => {
         ask!(@ $client, $method, $request, Some(AsRef::<str>::as_ref($token)))
     };
+    (@ $client:expr, $method:ident, $request:expr, $token:expr) => {
+        $crate::outside::callers::attempt!(@ $client, $method, $request, $token)
+            .map_err(|status| format!("{}: {}", stringify!($method), $crate::outside::callers::explain(&status)))
+    };
+}
+pub(crate) use ask;
+
+/// As [`ask`], with the status of a refusal.
+macro_rules! attempt {
+    ($client:expr, $method:ident, $request:expr) => {
+        attempt!(@ $client, $method, $request, None)
+    };
+    ($client:expr, $method:ident, $request:expr, $token:expr) => {
+        attempt!(@ $client, $method, $request, Some(AsRef::<str>::as_ref($token)))
+    };
     (@ $client:expr, $method:ident, $request:expr, $token:expr) => {{
         let body = $request;
         let token: Option<&str> = $token;
-        $crate::demo::callers::patiently(|| {
+        $crate::outside::callers::patiently(|| {
             let (mut client, body) = ($client.clone(), body.clone());
-            async move { client.$method($crate::demo::callers::dressed(body, token)?).await }
+            async move { client.$method($crate::outside::callers::dressed(body, token)?).await }
         })
         .await
-        .map_err(|status| format!("{}: {}", stringify!($method), $crate::demo::callers::explain(&status)))
     }};
 }
-pub(super) use ask;
+pub(crate) use attempt;

@@ -9,17 +9,17 @@ const CHECK: [char; 11] = ['1', '0', 'X', '9', '8', '7', '6', '5', '4', '3', '2'
 
 /// A person who does not exist.
 #[derive(Debug)]
-pub(super) struct Person {
-    pub(super) full_name: String,
+pub(crate) struct Person {
+    pub(crate) full_name: String,
     /// E.164, of mainland China.
-    pub(super) phone: String,
-    pub(super) id_number: String,
+    pub(crate) phone: String,
+    pub(crate) id_number: String,
     /// `YYYY-MM-DD`.
-    pub(super) birth_date: String,
+    pub(crate) birth_date: String,
 }
 
 /// A random number below `bound`.
-pub(super) fn random(bound: u32) -> u32 {
+pub(crate) fn random(bound: u32) -> u32 {
     let mut bytes = [0_u8; 4];
     OsEntropy.fill(&mut bytes);
     u32::from_le_bytes(bytes) % bound
@@ -32,7 +32,7 @@ fn pick<'a>(of: &[&'a str]) -> &'a str {
 
 impl Person {
     /// Somebody new.
-    pub(super) fn invent() -> Self {
+    pub(crate) fn invent() -> Self {
         let surname = pick(&["林", "沈", "顾", "苏", "叶", "程", "陆", "姚"]);
         let given = pick(&["晓岚", "知夏", "予安", "书言", "清和", "云舒", "景行", "若溪"]);
         let (year, month, day) = (1970 + random(30), 1 + random(12), 1 + random(28));

@@ -4,7 +4,7 @@
 const END_CHUNK: usize = 12;
 
 /// The picture with a comment of its own before its end (chunk `tEXt`, PNG §11.3.3.3).
-pub(super) fn of_ones_own(picture: &[u8], comment: &str) -> Vec<u8> {
+pub(crate) fn of_ones_own(picture: &[u8], comment: &str) -> Vec<u8> {
     let (body, end) = picture.split_at(picture.len().saturating_sub(END_CHUNK));
     let data = [b"tEXtComment\0", comment.as_bytes()].concat();
     let length = u32::try_from(data.len() - 4).unwrap_or(0);

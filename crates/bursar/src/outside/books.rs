@@ -1,4 +1,4 @@
-//! The books after the journey: every asset sums to zero, every balance holds together, the journal verifies, and
+//! The books: every asset sums to zero, every balance holds together, the journal verifies, and
 //! every event reached whom it is for.
 
 use std::path::Path;
@@ -29,7 +29,7 @@ const READERS: [(Identity, &str); 5] = [
 ];
 
 /// Debits equal credits in every asset, posted and pending.
-pub(super) async fn trial_balance(callers: &Callers) -> Result<String, String> {
+pub(crate) async fn trial_balance(callers: &Callers) -> Result<String, String> {
     let answer = ask!(callers.books, get_trial_balance, GetTrialBalanceRequest {})?;
     if answer.lines.is_empty() {
         return Err("the trial balance is empty".into());
@@ -48,7 +48,7 @@ pub(super) async fn trial_balance(callers: &Callers) -> Result<String, String> {
 }
 
 /// On every account, what is available is what is posted less what is held.
-pub(super) async fn balances(callers: &Callers) -> Result<usize, String> {
+pub(crate) async fn balances(callers: &Callers) -> Result<usize, String> {
     let mut page_token = String::new();
     let mut seen = 0;
     loop {
@@ -71,7 +71,7 @@ pub(super) async fn balances(callers: &Callers) -> Result<usize, String> {
 }
 
 /// Replays the journal; `progress` is told how far it is.
-pub(super) async fn verify(callers: &Callers, mut progress: impl FnMut(i64, i64)) -> Result<i64, String> {
+pub(crate) async fn verify(callers: &Callers, mut progress: impl FnMut(i64, i64)) -> Result<i64, String> {
     let told = |status: &Status| format!("verify_journal: {}", explain(status));
     let mut request = dressed(VerifyJournalRequest::default(), None).map_err(|status| told(&status))?;
     request.metadata_mut().remove("grpc-timeout");
@@ -91,7 +91,7 @@ pub(super) async fn verify(callers: &Callers, mut progress: impl FnMut(i64, i64)
 }
 
 /// The top-up's receipt, checked with the CA certificate and nothing else.
-pub(super) async fn receipt(callers: &Callers, ca: &Path, account_id: &str) -> Result<String, String> {
+pub(crate) async fn receipt(callers: &Callers, ca: &Path, account_id: &str) -> Result<String, String> {
     let request = ListEntriesRequest {
         account_id: account_id.to_owned(),
         page_size: 1000,
@@ -114,7 +114,7 @@ pub(super) async fn receipt(callers: &Callers, ca: &Path, account_id: &str) -> R
 }
 
 /// Every registered reader has taken every event, and all that should be registered are.
-pub(super) async fn consumers(callers: &Callers) -> Result<String, String> {
+pub(crate) async fn consumers(callers: &Callers) -> Result<String, String> {
     let mut told = Vec::new();
     for (service, client) in &callers.events {
         let expected: Vec<&str> =
