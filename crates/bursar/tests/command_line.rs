@@ -9,7 +9,7 @@ fn bursar(arguments: &[&str]) -> Output {
 
 #[test]
 fn help_has_examples_for_every_command() {
-    for command in ["demo", "up", "init", "serve", "bench"] {
+    for command in ["demo", "scenario", "clock", "up", "init", "serve", "bench"] {
         let answer = bursar(&[command, "--help"]);
         assert!(answer.status.success());
         let text = String::from_utf8(answer.stdout).unwrap();
@@ -151,5 +151,29 @@ fn the_sandbox_is_played_where_one_runs_and_tells_what_is_wrong_before() {
         assert_eq!(answer.status.code(), Some(code), "{arguments:?}: {said}");
         assert!(said.contains(hint) && said.lines().count() == 1, "{arguments:?}: {said}");
         assert!(!said.contains("4111111111111111"));
+    }
+}
+
+#[test]
+fn scenarios_are_listed_shown_and_found_by_their_names() {
+    let answer = bursar(&["scenario", "list", "--json"]);
+    let lines = String::from_utf8(answer.stdout).unwrap();
+    assert!(answer.status.success() && lines.lines().count() >= 40, "{lines}");
+    assert!(lines.lines().all(|line| line.starts_with('{') && line.contains("\"title\"")), "{lines}");
+    let answer = bursar(&["scenario", "show", "approve-and-clear"]);
+    let file = String::from_utf8(answer.stdout).unwrap();
+    let there = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/approve-and-clear.toml");
+    assert_eq!(file, std::fs::read_to_string(there).unwrap());
+    for (arguments, code, hint) in [
+        (vec!["scenario", "run", "approve-clear"], 64, "approve-and-clear"),
+        (vec!["scenario", "show", "nothing-like-it-at-all"], 64, "bursar scenario list"),
+        (vec!["scenario", "run"], 2, "NAME"),
+        (vec!["clock", "--advance", "8 days"], 64, "8d"),
+        (vec!["clock", "--data", "/nonexistent"], 69, "bursar up --data /nonexistent"),
+    ] {
+        let answer = bursar(&arguments);
+        let said = String::from_utf8(answer.stderr).unwrap();
+        assert_eq!(answer.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(hint), "{arguments:?}: {said}");
     }
 }

@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt as _;
 
 /// Longest time the book may take; it is a matter of seconds on a machine that does nothing else.
 const BOOK_MAX: Duration = Duration::from_secs(240);
-/// Scenarios there are at least (issue's own bar).
+/// Scenarios there are at least.
 const SCENARIOS_MIN: usize = 40;
 
 async fn the_book_holds(databases: Databases) {
@@ -19,7 +19,8 @@ async fn the_book_holds(databases: Databases) {
     let (mut output, mut said) = (String::new(), String::new());
     let played = tokio::time::timeout(BOOK_MAX, async {
         let (out, err) = tokio::join!(stdout.read_to_string(&mut output), stderr.read_to_string(&mut said));
-        (out.unwrap(), err.unwrap());
+        out.unwrap();
+        err.unwrap();
         child.wait().await.unwrap()
     });
     let status = played.await.expect("the book ends in time");
