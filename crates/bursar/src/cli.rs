@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::iso8583::Iso8583;
 use crate::platform::{PortChoice, Setup};
+use crate::sandbox::Sandbox;
 
 /// Bursar: a card-issuing and wallet platform that you run yourself.
 #[derive(Debug, Parser)]
@@ -44,17 +45,32 @@ pub(crate) enum Command {
     /// Works on the ledger of a running platform.
     #[command(subcommand)]
     Ledger(Ledger),
-    /// The seal, the keys and the audit log of a running vault; and checks of the log that need none.
-    #[command(subcommand)]
-    Vault(Vault),
     /// Shows ISO 8583 messages to people, and makes them.
     #[command(subcommand)]
     Iso8583(Iso8583),
+    /// Plays shops, a network and a bank to a running sandbox.
+    #[command(subcommand)]
+    Sandbox(Sandbox),
+    /// The seal, the keys and the audit log of a running vault; and checks of the log that need none.
+    #[command(subcommand)]
+    Vault(Vault),
     /// Measures our path against its reference, side by side in one run.
     #[command(
         after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench webhooks\n  bursar bench events --json\n  bursar bench ledger --only unary_256,stream_1024 --plot ledger.svg\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres\n\n`cargo xtask postgres` starts a server to measure on and prints its URL. Progress is told on standard error."
     )]
     Bench(Bench),
+    /// Plays the book of card payments: small files that say what is done and what comes of it, against a platform of
+    /// its own.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  bursar scenario list\n  bursar scenario show tip-above-the-approval     its file\n  bursar scenario run tip-above-the-approval freeze-race\n  bursar scenario run all\n  bursar scenario run all --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres"
+    )]
+    Scenario(Scenarios),
+    /// Tells the time of a running sandbox, or moves it forward in all five processes: holds run out, limits begin anew.
+    #[command(
+        after_help = "Examples:\n  bursar clock --data ./data\n  bursar clock --advance 8d --data ./data\n  bursar clock --advance-to 'sunday 23:59:30' --data ./data     the next such moment, in UTC"
+    )]
+    Clock(Clock),
     /// Looks at this machine and at a running platform, and says what is amiss and what to do.
     Doctor(Doctor),
 }
@@ -124,6 +140,45 @@ pub(crate) struct Demo {
     /// Write the secrets that only the customer knows into a file, for a test that searches the platform for them.
     #[arg(long, value_name = "FILE", hide = true)]
     pub(crate) tell_secrets: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) databases: Databases,
+    /// Which ports to take.
+    #[arg(long, value_enum, default_value = "free")]
+    pub(crate) ports: PortArgument,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Scenarios {
+    /// Names and titles of all scenarios.
+    List {
+        /// One JSON object a line: {"scenario", "title", "shows", "steps"}.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The file of a scenario: what it shows, what is done, and what comes of it.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Plays scenarios one after another against the five processes, moving time where they need it, and checks the books.
+    #[command(
+        after_help = "Examples:\n  bursar scenario run freeze-race\n  bursar scenario run all --json | jq 'select(.ok == false)'\n  bursar scenario run all --data ./book     keeps what was booked there\n\nExit codes: 0 every step came to what its file says; 64 no such scenario; 69 something needed is away; 70 a step did not."
+    )]
+    Run(RunScenarios),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunScenarios {
+    /// Names of scenarios, or `all`.
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// One JSON object a line: {"scenario", "step", "does", "ok", "detail"} for each step, {"scenario", "ok", "detail",
+    /// "steps", "ms"} after them, and {"scenarios", "failed", "ok", "ms"} at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Folder to use and keep; without it, a temporary one that is removed.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) databases: Databases,
     /// Which ports to take.
@@ -350,6 +405,8 @@ pub(crate) struct Verify {
 pub(crate) enum BenchName {
     /// Nine figures of the ledger, each against a reference in the same run.
     Ledger,
+    /// Four figures of sanctions screening; with --pairs, how well names are told apart.
+    Screening,
     /// Five figures of the authorization decision, likewise.
     Authorize,
     /// Two figures of the ISO 8583 codec: against pyiso8583, and against plain copies of the values.
@@ -439,6 +496,20 @@ pub(crate) struct Bench {
     /// Draw the figures, as SVG.
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
+    /// Screening: score these pairs of names instead (CSV with the columns name1, name2, match, or JSON lines with query,
+    /// names, match) and tell precision, recall, F1 and what was missed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pairs: Option<PathBuf>,
+    /// Screening: screen these people instead (CSV with the columns name, birth_date, entry_id; entry_id empty for people who
+    /// are on no list) against the lists, and tell how many were found and flagged.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) people: Option<PathBuf>,
+    /// Screening: lists to screen against, each a file or a folder with OFAC's CSV files; without it, one that is made up.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub(crate) list: Vec<PathBuf>,
+    /// Screening: least score of a hit in basis points; without it, the library's own.
+    #[arg(long, value_name = "BPS")]
+    pub(crate) threshold: Option<u16>,
     /// PostgreSQL role that may create databases, for the hand-written transactions that bulk_uniform and unary_hot are
     /// compared with, and the plain rows of issue and rewrap. Without it: the server of --database-url; without that either: SQLite.
     #[arg(long, value_name = "URL")]
@@ -448,6 +519,18 @@ pub(crate) struct Bench {
     pub(crate) peer_python: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) databases: Databases,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Clock {
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// By how much: 8d, 26h, 90m, 45s.
+    #[arg(long, value_name = "LENGTH")]
+    pub(crate) advance: Option<String>,
+    /// To the next such moment in UTC: 23:59:30, sunday 23:59:30, 12-31 23:59:30.
+    #[arg(long, value_name = "MOMENT", conflicts_with = "advance")]
+    pub(crate) advance_to: Option<String>,
 }
 
 #[derive(Debug, Args)]

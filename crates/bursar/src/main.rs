@@ -3,12 +3,16 @@
 
 mod bench;
 mod cli;
+mod clock;
 mod demo;
 mod doctor;
 mod exit;
 mod iso8583;
 mod ledger;
+mod outside;
 mod platform;
+mod sandbox;
+mod scenario;
 mod serve;
 mod store;
 mod up;
@@ -53,9 +57,12 @@ fn main() -> ExitCode {
             Command::Ledger(cli::Ledger::Receipt(arguments)) => ledger::receipt(arguments).await,
             Command::Ledger(cli::Ledger::Checkpoint(arguments)) => ledger::checkpoint(arguments).await,
             Command::Ledger(cli::Ledger::Check(arguments)) => ledger::check(arguments).await,
-            Command::Vault(command) => vault::run(command).await,
             Command::Iso8583(command) => iso8583::run(command),
+            Command::Sandbox(command) => sandbox::run(command).await,
+            Command::Vault(command) => vault::run(command).await,
             Command::Bench(arguments) => bench::run(arguments).await,
+            Command::Clock(arguments) => clock::run(arguments).await,
+            Command::Scenario(arguments) => scenario::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Serve(_) => Ok(()),
         }

@@ -6,8 +6,15 @@ use crate::run::{command, say, step};
 
 /// Our contract is checked with this version of buf.
 const BUF: &str = "@bufbuild/buf@1.75.0";
-/// Python packages of the partner example and of the ISO 8583 peer.
-const PYTHON: [&str; 3] = ["grpcio==1.85.1", "grpcio-tools==1.85.1", "pyiso8583==4.0.1"];
+/// Python packages of the partner example, of the ISO 8583 peer, and of the webhooks' and mails'.
+const PYTHON: [&str; 6] = [
+    "grpcio==1.85.1",
+    "grpcio-tools==1.85.1",
+    "pyiso8583==4.0.1",
+    "standardwebhooks==1.1.0",
+    "aiosmtpd==1.4.6",
+    "cryptography==50.0.2",
+];
 /// The payment cryptography in Python.
 const PSEC: &str = "psec==1.3.0";
 /// cargo-deny checks licences, bans and sources.
@@ -51,6 +58,14 @@ fn python() -> Result<(), String> {
     )?;
     step("the bursar binary", command("cargo", &["build", "--quiet", "--package", "bursar"]))?;
     step("pyiso8583 agrees with us", command(&program, &["tests/peers/iso8583_differential.py"]))?;
+    step(
+        "the notifications' example, which the peer drives",
+        command("cargo", &["build", "--quiet", "--package", "bursar-notifications", "--examples"]),
+    )?;
+    step(
+        "standardwebhooks and an SMTP server agree with us",
+        command(&program, &["tests/peers/notifications.py"]),
+    )?;
     step("a bank partner in Python", command(&program, &["tests/peers/bank_partner.py"]))
 }
 

@@ -10,6 +10,7 @@ mod iso8583;
 mod ledger;
 mod place;
 mod publisher;
+mod screening;
 mod tell;
 mod vault;
 mod webhooks;
@@ -21,8 +22,14 @@ use crate::exit::Exit;
 
 /// Runs a bench on platforms of its own.
 pub(crate) async fn run(arguments: &Bench) -> Result<(), Exit> {
+    if matches!(arguments.name, BenchName::Screening)
+        && (arguments.pairs.is_some() || arguments.people.is_some())
+    {
+        return screening::judge(arguments);
+    }
     let name = match arguments.name {
         BenchName::Ledger => "ledger",
+        BenchName::Screening => "screening",
         BenchName::Authorize => "authorize",
         BenchName::Iso8583 => "iso8583",
         BenchName::Gateway => "gateway",
@@ -39,6 +46,7 @@ pub(crate) async fn run(arguments: &Bench) -> Result<(), Exit> {
     }
     let figures = match arguments.name {
         BenchName::Ledger => ledger::measure(arguments).await?,
+        BenchName::Screening => screening::measure(arguments).await?,
         BenchName::Authorize => authorize::measure(arguments).await?,
         BenchName::Iso8583 => iso8583::measure(arguments).await?,
         BenchName::Gateway => gateway::measure(arguments).await?,
@@ -46,7 +54,7 @@ pub(crate) async fn run(arguments: &Bench) -> Result<(), Exit> {
         BenchName::Webhooks => webhooks::measure(arguments).await?,
         BenchName::Events => events::measure(arguments).await?,
     };
-    let database = if arguments.name == BenchName::Iso8583 {
+    let database = if matches!(arguments.name, BenchName::Iso8583 | BenchName::Screening) {
         "none"
     } else if arguments.databases.database_url.is_some() {
         "postgres"

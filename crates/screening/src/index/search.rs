@@ -34,13 +34,15 @@ pub struct Searcher<'a> {
     /// Asked words that a row meets by words written in one, a bit each; and the search it was seen in.
     rows: Vec<(u32, u16)>,
     search: u32,
+    /// Rows of one word, of any word so far, and of two words or more: a bit each.
+    word: Vec<u64>,
+    once: Vec<u64>,
+    twice: Vec<u64>,
     candidates: Vec<u32>,
     promising: Vec<(u32, u32)>,
     best: Vec<Best>,
     seen: Vec<u32>,
     looked: u32,
-    /// Words compared so far.
-    pub considered: usize,
 }
 
 /// The best match of an entry so far.
@@ -70,12 +72,14 @@ impl<'a> Searcher<'a> {
             cast: Vec::new(),
             rows: vec![(0, 0); index.rows.len()],
             search: 0,
+            word: vec![0; index.rows.len().div_ceil(64)],
+            once: vec![0; index.rows.len().div_ceil(64)],
+            twice: vec![0; index.rows.len().div_ceil(64)],
             candidates: Vec::new(),
             promising: Vec::new(),
             best: Vec::new(),
             seen: vec![0; index.tokens.len()],
             looked: 0,
-            considered: 0,
         }
     }
 
@@ -123,7 +127,12 @@ impl<'a> Searcher<'a> {
             rest -= asked[from].weight;
             from += 1;
         }
-        self.collect(&asked[..from]);
+        let heaviest = asked.iter().map(|word| word.weight).max().unwrap_or(0);
+        if from > 1 && best_possible(free + heaviest, total) < least {
+            self.collect_pairs(&asked);
+        } else {
+            self.collect(&asked[..from], &asked[from..]);
+        }
         self.promise(form, free, total, least, policy);
         let promising = std::mem::take(&mut self.promising);
         for (_, row) in &promising {
@@ -162,7 +171,6 @@ impl<'a> Searcher<'a> {
                     return;
                 }
                 *seen = looked;
-                searcher.considered += 1;
                 if let Some(meeting) = meet(token, &index.tokens[id as usize]) {
                     searcher.cast(id, at, meeting.bps);
                     word.rows += index.postings(id).len();
@@ -253,13 +261,8 @@ impl<'a> Searcher<'a> {
     }
 
     /// Collects the rows that one of the words stands in.
-    fn collect(&mut self, words: &[Asked]) {
-        self.search = self.search.wrapping_add(1);
-        if self.search == 0 {
-            self.rows.fill((0, 0));
-            self.search = 1;
-        }
-        self.candidates.clear();
+    fn collect(&mut self, words: &[Asked], others: &[Asked]) {
+        self.next_search();
         let index = self.index;
         for word in words {
             for id in &word.meets {
@@ -280,6 +283,59 @@ impl<'a> Searcher<'a> {
                 seen.1 |= 1 << word.at;
             }
         }
+        // Words that rows are not collected by are met by words written in one all the same.
+        for word in others {
+            for row in &word.joined {
+                let seen = &mut self.rows[*row as usize];
+                if seen.0 == self.search {
+                    seen.1 |= 1 << word.at;
+                }
+            }
+        }
+    }
+
+    /// Collects the rows that two of the words stand in: one alone is not enough, and common words stand in many.
+    fn collect_pairs(&mut self, words: &[Asked]) {
+        self.next_search();
+        self.once.fill(0);
+        self.twice.fill(0);
+        let index = self.index;
+        for word in words {
+            self.word.fill(0);
+            for id in &word.meets {
+                for row in index.postings(*id) {
+                    self.word[*row as usize / 64] |= 1 << (row % 64);
+                }
+            }
+            for row in &word.joined {
+                self.word[*row as usize / 64] |= 1 << (row % 64);
+                let seen = &mut self.rows[*row as usize];
+                if seen.0 != self.search {
+                    *seen = (self.search, 0);
+                }
+                seen.1 |= 1 << word.at;
+            }
+            for ((word, once), twice) in self.word.iter().zip(&mut self.once).zip(&mut self.twice) {
+                *twice |= *once & *word;
+                *once |= *word;
+            }
+        }
+        for (at, bits) in (0_u32..).zip(&self.twice) {
+            let mut bits = *bits;
+            while bits != 0 {
+                self.candidates.push(at * 64 + bits.trailing_zeros());
+                bits &= bits - 1;
+            }
+        }
+    }
+
+    fn next_search(&mut self) {
+        self.search = self.search.wrapping_add(1);
+        if self.search == 0 {
+            self.rows.fill((0, 0));
+            self.search = 1;
+        }
+        self.candidates.clear();
     }
 
     /// Keeps the rows that can reach the threshold with the words they share, best first.
@@ -292,7 +348,8 @@ impl<'a> Searcher<'a> {
         }
         for row in &self.candidates {
             let of: &Row = &index.rows[*row as usize];
-            let mut meets = self.rows[*row as usize].1;
+            let (search, by_joining) = self.rows[*row as usize];
+            let mut meets = if search == self.search { by_joining } else { 0 };
             let mut worst = 0;
             for token in index.row_tokens(of) {
                 let role = self.roles[*token as usize];

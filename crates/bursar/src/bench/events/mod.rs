@@ -53,8 +53,9 @@ async fn on(place: &Place, rounds: usize, events: usize) -> Result<Figure, Exit>
         async || catch_up(&running, events).await,
         async || {
             let (found, took) = read_events(&url).await.map_err(Exit::software)?;
-            match found == events {
-                true => Ok(events as f64 / took.as_secs_f64()),
+            // The service publishes some of its own, such as that its audit log was signed.
+            match found >= events {
+                true => Ok(found as f64 / took.as_secs_f64()),
                 false => Err(Exit::software(format!("{found} events are stored, not {events}"))),
             }
         },
