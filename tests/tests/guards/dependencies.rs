@@ -60,9 +60,14 @@ fn no_service_links_another() {
 #[test]
 fn the_shared_vocabulary_and_the_codec_stand_alone() {
     let graph = graph();
-    for name in
-        ["bursar-types", "bursar-iso8583", "bursar-iso20022", "bursar-card-data", "bursar-transparency"]
-    {
+    for name in [
+        "bursar-types",
+        "bursar-iso8583",
+        "bursar-iso20022",
+        "bursar-card-data",
+        "bursar-transparency",
+        "bursar-screening",
+    ] {
         let io = ["tokio", "sqlx", "tonic", "hyper", "axum", "bursar-service", "bursar-proto"];
         for forbidden in io {
             assert!(!graph[name].contains(forbidden), "{name} depends on {forbidden}");

@@ -8,5 +8,6 @@ mod journeys;
 mod receipts;
 mod refusals;
 mod sandbox;
+mod scenarios;
 mod secrets;
 mod story;

@@ -65,7 +65,7 @@ impl Builder {
                         // Compounds that many names share are the ones that are written together.
                         let deep = pair.iter().any(|token| token.kind == Kind::Minor);
                         key::joined(&phone, form.script == Script::Arabic, deep, |key| {
-                            self.joined.push((key, row))
+                            self.joined.push((key, row));
                         });
                     }
                 }

@@ -39,8 +39,6 @@ pub struct Searcher<'a> {
     best: Vec<Best>,
     seen: Vec<u32>,
     looked: u32,
-    /// Words compared so far.
-    pub considered: usize,
 }
 
 /// The best match of an entry so far.
@@ -75,7 +73,6 @@ impl<'a> Searcher<'a> {
             best: Vec::new(),
             seen: vec![0; index.tokens.len()],
             looked: 0,
-            considered: 0,
         }
     }
 
@@ -123,7 +120,7 @@ impl<'a> Searcher<'a> {
             rest -= asked[from].weight;
             from += 1;
         }
-        self.collect(&asked[..from]);
+        self.collect(&asked[..from], &asked[from..]);
         self.promise(form, free, total, least, policy);
         let promising = std::mem::take(&mut self.promising);
         for (_, row) in &promising {
@@ -162,7 +159,6 @@ impl<'a> Searcher<'a> {
                     return;
                 }
                 *seen = looked;
-                searcher.considered += 1;
                 if let Some(meeting) = meet(token, &index.tokens[id as usize]) {
                     searcher.cast(id, at, meeting.bps);
                     word.rows += index.postings(id).len();
@@ -253,7 +249,7 @@ impl<'a> Searcher<'a> {
     }
 
     /// Collects the rows that one of the words stands in.
-    fn collect(&mut self, words: &[Asked]) {
+    fn collect(&mut self, words: &[Asked], others: &[Asked]) {
         self.search = self.search.wrapping_add(1);
         if self.search == 0 {
             self.rows.fill((0, 0));
@@ -278,6 +274,15 @@ impl<'a> Searcher<'a> {
                     self.candidates.push(*row);
                 }
                 seen.1 |= 1 << word.at;
+            }
+        }
+        // Words that rows are not collected by are met by words written in one all the same.
+        for word in others {
+            for row in &word.joined {
+                let seen = &mut self.rows[*row as usize];
+                if seen.0 == self.search {
+                    seen.1 |= 1 << word.at;
+                }
             }
         }
     }

@@ -108,7 +108,7 @@ fn entities_are_read_with_their_former_ids() {
     assert_eq!(list.entries[0].referents, ["old-1".into()]);
     assert_eq!(list.entries[0].names.last().unwrap().strength, Strength::Weak);
     let cut = FTM.len() / 3;
-    assert!(matches!(List::read("os", Format::FtmJson, FTM[..cut].as_bytes()), Err(ListError::Cut { .. })));
+    assert!(matches!(List::read("os", Format::FtmJson, &FTM.as_bytes()[..cut]), Err(ListError::Cut { .. })));
     let giant = format!("{}{{\"id\":\"{}", FTM, "x".repeat(1_000_000));
     assert!(matches!(
         List::read("os", Format::FtmJson, giant.as_bytes()),
@@ -137,7 +137,7 @@ fn an_issuers_list_is_taken_whole_or_not_at_all() {
     let json =
         "{\"entry_id\":\"A1\",\"name\":\"Anselm Terzhan\",\"aliases\":[\"X Y\"],\"birth_date\":\"1961\"}\n";
     assert_eq!(List::read("own", Format::OwnJson, json.as_bytes()).unwrap().entries[0].names.len(), 2);
-    assert!(matches!(List::read("own", Format::OwnJson, json[..30].as_bytes()), Err(ListError::Cut { .. })));
+    assert!(matches!(List::read("own", Format::OwnJson, &json.as_bytes()[..30]), Err(ListError::Cut { .. })));
 }
 
 #[test]

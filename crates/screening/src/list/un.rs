@@ -160,7 +160,7 @@ impl Part {
                 }
             }
             ("VALUE", "NATIONALITY") | ("COUNTRY", "INDIVIDUAL_ADDRESS" | "ENTITY_ADDRESS") => {
-                self.countries.push(owned())
+                self.countries.push(owned());
             }
             ("GENDER", _) => self.gender = Gender::parse(text),
             ("NUMBER", "INDIVIDUAL_DOCUMENT") => self.documents.push(owned()),

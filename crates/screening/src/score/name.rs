@@ -115,7 +115,7 @@ fn pair_up(asked: &[Token], listed: &[Option<&Token>], outcome: &mut Outcome, ta
         }
     }
     let found = &mut found[..count];
-    found.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+    found.sort_unstable_by_key(|meeting| std::cmp::Reverse(meeting.0));
     for (_, i, j, meeting) in found {
         let (asked_bit, listed_bit) = (1_u16 << *i, 1_u16 << *j);
         if taken.asked & asked_bit == 0 && taken.listed & listed_bit == 0 {
@@ -129,14 +129,14 @@ fn pair_up(asked: &[Token], listed: &[Option<&Token>], outcome: &mut Outcome, ta
 /// Words that are written in one here and in two there.
 fn join(asked: &[Token], listed: &[Option<&Token>], outcome: &mut Outcome, taken: &mut Taken) {
     let free = |bits: u16, at: usize| bits & (1 << at) == 0;
-    for i in 0..asked.len() {
-        if !free(taken.asked, i) || asked[i].kind != Kind::Word || asked[i].phone.len() < 4 {
+    for (i, whole) in asked.iter().enumerate() {
+        if !free(taken.asked, i) || whole.kind != Kind::Word || whole.phone.len() < 4 {
             continue;
         }
         for j in 1..listed.len() {
             if let (true, true, Some(one), Some(other)) =
                 (free(taken.listed, j - 1), free(taken.listed, j), listed[j - 1], listed[j])
-                && let Some(meeting) = meet_joined(&asked[i], [one, other])
+                && let Some(meeting) = meet_joined(whole, [one, other])
             {
                 taken.asked |= 1 << i;
                 taken.listed |= 3 << (j - 1);
@@ -145,8 +145,8 @@ fn join(asked: &[Token], listed: &[Option<&Token>], outcome: &mut Outcome, taken
             }
         }
     }
-    for j in 0..listed.len() {
-        let Some(whole) = listed[j] else { continue };
+    for (j, whole) in listed.iter().enumerate() {
+        let Some(whole) = whole else { continue };
         if !free(taken.listed, j) || whole.kind != Kind::Word || whole.phone.len() < 4 {
             continue;
         }

@@ -123,7 +123,10 @@ pub(super) fn pieces(word: &str) -> (Piece<'_>, Option<Piece<'_>>) {
     if word.starts_with("abd") {
         for prefix in SERVANT {
             let Some(rest) = word.strip_prefix(prefix) else { continue };
-            if matches!(rest, "lah" | "la" | "llah" | "lla" | "laye" | "allah" | "alla" | "ullah" | "ulla") {
+            if matches!(
+                rest,
+                "lah" | "la" | "aye" | "ay" | "llah" | "lla" | "laye" | "allah" | "alla" | "ullah" | "ulla"
+            ) {
                 return (Piece::Minor("abd"), Some(Piece::Minor("allah")));
             }
             if rest.len() >= 4 || (rest.len() == 3 && prefix.len() >= 5) {
