@@ -8,6 +8,10 @@ up *ARGS:
 demo *ARGS:
     cargo run --release -- demo {{ARGS}}
 
+# The book of card payments: `just scenario hotel-stay`, `just scenario all`.
+scenario *NAMES:
+    cargo run --release -- scenario run {{NAMES}}
+
 # Formatting, lints, every test on both databases, the journeys.
 test:
     cargo xtask test

@@ -9,7 +9,7 @@ fn bursar(arguments: &[&str]) -> Output {
 
 #[test]
 fn help_has_examples_for_every_command() {
-    for command in ["demo", "up", "init", "serve", "bench"] {
+    for command in ["demo", "scenario", "clock", "up", "init", "serve", "bench"] {
         let answer = bursar(&[command, "--help"]);
         assert!(answer.status.success());
         let text = String::from_utf8(answer.stdout).unwrap();
@@ -129,5 +129,51 @@ fn what_cannot_be_a_message_is_refused_with_what_would_be_right() {
         let said = String::from_utf8(answer.stderr).unwrap();
         assert_eq!(answer.status.code(), Some(64), "{arguments:?}: {said}");
         assert!(said.contains(hint) && said.lines().count() == 1, "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn the_sandbox_is_played_where_one_runs_and_tells_what_is_wrong_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let card = folder.path().join("card.json");
+    std::fs::write(&card, r#"{"pan": "4111111111111111"}"#).unwrap();
+    let card = card.display().to_string();
+    let away = ["--data", "/nonexistent"];
+    for (arguments, code, hint) in [
+        (vec!["purchase", "12.50", "--card", &card], 69, "bursar up --data /nonexistent"),
+        (vec!["purchase", "12.505", "--card", &card], 64, "no amount of CNY"),
+        (vec!["purchase", "12.50", "--card", "/nonexistent"], 64, "--card"),
+        (vec!["reverse", "1", "--card", &card, "--network", "1/2"], 64, "ACQUIRER/STAN/RRN/TIME"),
+        (vec!["top-up", "5", "--reference", "RF18", "--currency", "XXQ"], 64, "unknown asset"),
+    ] {
+        let answer = bursar(&[&["sandbox"], &arguments[..], &away].concat());
+        let said = String::from_utf8(answer.stderr).unwrap();
+        assert_eq!(answer.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(hint) && said.lines().count() == 1, "{arguments:?}: {said}");
+        assert!(!said.contains("4111111111111111"));
+    }
+}
+
+#[test]
+fn scenarios_are_listed_shown_and_found_by_their_names() {
+    let answer = bursar(&["scenario", "list", "--json"]);
+    let lines = String::from_utf8(answer.stdout).unwrap();
+    assert!(answer.status.success() && lines.lines().count() >= 40, "{lines}");
+    assert!(lines.lines().all(|line| line.starts_with('{') && line.contains("\"title\"")), "{lines}");
+    let answer = bursar(&["scenario", "show", "approve-and-clear"]);
+    let file = String::from_utf8(answer.stdout).unwrap();
+    let there = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/approve-and-clear.toml");
+    assert_eq!(file, std::fs::read_to_string(there).unwrap());
+    for (arguments, code, hint) in [
+        (vec!["scenario", "run", "approve-clear"], 64, "approve-and-clear"),
+        (vec!["scenario", "show", "nothing-like-it-at-all"], 64, "bursar scenario list"),
+        (vec!["scenario", "run"], 2, "NAME"),
+        (vec!["clock", "--advance", "8 days"], 64, "8d"),
+        (vec!["clock", "--data", "/nonexistent"], 69, "bursar up --data /nonexistent"),
+    ] {
+        let answer = bursar(&arguments);
+        let said = String::from_utf8(answer.stderr).unwrap();
+        assert_eq!(answer.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(hint), "{arguments:?}: {said}");
     }
 }

@@ -193,7 +193,8 @@ impl<R: BufRead, P: Place> Pull<R, P> {
             return Err(format!("elements are nested more than {DEPTH_MAX} deep"));
         }
         // What has another prefix is another vocabulary's, even if it is called the same.
-        let place = if prefix == self.prefix { parent.child(local) } else { P::ELSEWHERE };
+        let same = prefix.len() == self.prefix.len() && (prefix.is_empty() || prefix == self.prefix);
+        let place = if same { parent.child(local) } else { P::ELSEWHERE };
         self.open.push(place);
         if place.is_leaf() {
             self.text.clear();

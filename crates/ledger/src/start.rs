@@ -42,6 +42,7 @@ async fn start(chassis: Chassis, config: Config) -> Result<Parts, StartError> {
     let shared = Arc::new(Shared::new(
         chassis.db.clone(),
         Arc::clone(&chassis.clock),
+        Arc::clone(&chassis.machine_clock),
         Arc::clone(&chassis.entropy),
         chassis.ids.clone(),
         config,

@@ -27,6 +27,7 @@ pub mod tls;
 pub mod token;
 pub mod twin;
 
+mod sandbox;
 mod server;
 
 /// Every process of the platform is made of this crate, so all of them allocate with it.

@@ -1,4 +1,4 @@
-//! The chassis over real TLS on loopback: who gets in, who may call, deadlines, load, errors, tokens, stop.
+//! The chassis over real TLS on loopback: who gets in, who may call, deadlines, load, errors, tokens, the clock, stop.
 #![allow(clippy::disallowed_methods)] // a test may spawn: it awaits what it spawned
 
 #[cfg(test)]
@@ -10,6 +10,7 @@ mod net {
     mod policy;
     mod probe;
     mod process;
+    mod sandbox;
     mod support;
     mod tls;
     mod tokens;

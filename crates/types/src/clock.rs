@@ -97,6 +97,11 @@ impl ShiftedClock {
     pub fn set_offset(&self, offset_micros: i64) {
         self.offset_micros.store(offset_micros, Ordering::SeqCst);
     }
+
+    /// Moves this clock forward to be so far ahead of the machine's; one that is further ahead stays where it is.
+    pub fn move_ahead(&self, offset_micros: i64) {
+        self.offset_micros.fetch_max(offset_micros, Ordering::SeqCst);
+    }
 }
 
 impl Clock for ShiftedClock {
@@ -138,6 +143,15 @@ mod tests {
         let last = Timestamp::from_micros(i64::MAX);
         assert_eq!(last.plus(Duration::from_secs(1)), last);
         assert_eq!(Timestamp::from_micros(0).since(last), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_shifted_clock_moves_ahead_and_never_back() {
+        let clock = ShiftedClock::default();
+        clock.move_ahead(3_600_000_000);
+        clock.move_ahead(60_000_000);
+        let ahead = clock.now().since(SystemClock.now());
+        assert!((3_599..=3_600).contains(&ahead.as_secs()), "{ahead:?}");
     }
 
     #[test]

@@ -40,12 +40,12 @@ fn refused_for_the_caller(status: &Status) -> bool {
     status.code() == Code::PermissionDenied && reason == Some("CALLER_NOT_ALLOWED")
 }
 
-/// The services that serve methods of a package: the event service and the probe are everybody's.
+/// The services that serve methods of a package: the event service, the probe and the clock are everybody's.
 fn servers_of(service: &str) -> Vec<Identity> {
     let all =
         [Identity::Identity, Identity::Vault, Identity::Ledger, Identity::Notifications, Identity::Gateway];
     match service.strip_prefix("bursar.").and_then(|rest| rest.split('.').next()) {
-        Some("event" | "probe") => all.to_vec(),
+        Some("event" | "probe" | "sandbox") => all.to_vec(),
         Some(name) => Identity::from_name(name).into_iter().collect(),
         None => Vec::new(),
     }

@@ -1,30 +1,20 @@
 //! `bursar demo`: the platform plays a customer's first day through its public interfaces, then checks the books.
 //!
-//! Everything here stands outside the platform: the customer's phone, the reviewer's desk, the bank, the shop and its
-//! acquirer. It knows only what such people know, and calls only what they may call.
+//! The people of the journey are those of [`outside`](crate::outside): it knows only what they know.
 
-mod acquirer;
-mod books;
-mod callers;
-mod device;
-mod image;
-mod person;
 mod report;
 mod secrets;
 mod shop;
 mod story;
 
-pub(crate) use device::Device;
-
 use std::path::{Path, PathBuf};
 
 use crate::cli::Demo;
 use crate::exit::Exit;
-use crate::platform::{Endpoints, FleetEvent, Platform, Running, SERVICES, Setup};
+use crate::platform::{self, Endpoints, FleetEvent, Platform, Running, SERVICES, Setup};
 use crate::up;
 use report::Report;
 use secrets::Secrets;
-use story::shop_as_merchant as story_merchant;
 
 /// Plays the demo.
 pub(crate) async fn run(arguments: &Demo) -> Result<(), Exit> {
@@ -36,18 +26,8 @@ pub(crate) async fn run(arguments: &Demo) -> Result<(), Exit> {
         return play(&mut report, &endpoints, &data.join("demo.json"), arguments).await;
     }
 
-    let temporary =
-        match &arguments.data {
-            Some(_) => None,
-            None => Some(tempfile::Builder::new().prefix("bursar-demo-").tempdir().map_err(|error| {
-                Exit::usage(format!("no temporary folder: {error}; give one with --data"))
-            })?),
-        };
-    let data: PathBuf = match (&arguments.data, &temporary) {
-        (Some(data), _) => data.clone(),
-        (None, Some(folder)) => folder.path().to_owned(),
-        (None, None) => PathBuf::new(),
-    };
+    let folder = platform::folder(arguments.data.as_deref(), "bursar-demo-")?;
+    let data = folder.path().to_owned();
     report.title(&format!("Bursar demo, in {}", data.display()));
 
     let stop = up::stop_signal()?;

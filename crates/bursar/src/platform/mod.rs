@@ -24,6 +24,37 @@ use crate::store::provision;
 pub(crate) const SERVICES: [Identity; 5] =
     [Identity::Vault, Identity::Notifications, Identity::Identity, Identity::Ledger, Identity::Gateway];
 
+/// The folder of a platform that is started for a while.
+#[derive(Debug)]
+pub(crate) enum Folder {
+    /// Given, and kept.
+    Kept(PathBuf),
+    /// Removed when this is dropped.
+    Temporary(tempfile::TempDir),
+}
+
+/// The given folder, or a temporary one whose name begins with `prefix`.
+pub(crate) fn folder(given: Option<&Path>, prefix: &str) -> Result<Folder, Exit> {
+    match given {
+        Some(data) => Ok(Folder::Kept(data.to_owned())),
+        None => tempfile::Builder::new()
+            .prefix(prefix)
+            .tempdir()
+            .map(Folder::Temporary)
+            .map_err(|error| Exit::usage(format!("no temporary folder: {error}; give one with --data"))),
+    }
+}
+
+impl Folder {
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Temporary(folder) => folder.path(),
+        }
+    }
+}
+
 /// What a platform is made from.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {

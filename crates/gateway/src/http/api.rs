@@ -137,7 +137,7 @@ async fn answer(
     // Who may not call need not send anything.
     let context = bridge.admit(door, entry, caller, &head.headers)?;
     let mut fields = match entry.verb {
-        Verb::Get => query(head.uri.query().unwrap_or_default())?,
+        Verb::Get => pairs(head.uri.to_string().split_once('?').map_or("", |(_, pairs)| pairs))?,
         Verb::Post => Fields::Json(read(&head.headers, body, door.body_max()).await?),
     };
     if let Some(key) = head.headers.get(IDEMPOTENCY_KEY) {
@@ -183,7 +183,8 @@ impl Fields {
     }
 }
 
-fn query(text: &str) -> Result<Fields, Problem> {
+/// The request message in the URL.
+fn pairs(text: &str) -> Result<Fields, Problem> {
     let mut object = Map::new();
     for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
         let told = name.chars().take(64).collect::<String>();

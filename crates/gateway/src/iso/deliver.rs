@@ -136,16 +136,17 @@ impl Deliverer {
                     RefundPaymentRequest { request_id, payment_id: String::new(), card_id, amount, merchant };
                 self.issuer.refund(refund).await
             }
-            Task::Present { amount, merchant, channel, authorization_code } => {
+            Task::Present { amount, merchant, channel, authorization_code, more_to_come } => {
                 let presentment = PostPresentmentRequest {
                     request_id,
                     card_id,
                     amount: Some(amount.into()),
                     merchant: Some(merchant.into()),
                     channel,
-                    network,
+                    // Without a reference the authorization code leads to the payment.
+                    network: network.filter(|it| !it.stan.is_empty()),
                     authorization_code,
-                    more_to_come: false,
+                    more_to_come,
                 };
                 self.issuer.present(presentment).await
             }
@@ -183,13 +184,14 @@ impl Deliverer {
     /// before, or was never approved.
     async fn take_back(&self, work: &Work, amount: Option<Money>, paid: bool) -> Result<(), GatewayError> {
         let payment_id = self.payment(work).await?;
-        let network = Some(NetworkReference::from(work.network.clone()));
+        // One of the two says which; the id is surer.
+        let network = Some(NetworkReference::from(work.network.clone())).filter(|_| payment_id.is_empty());
         let request_id = work.request_id.clone();
         let reversal = ReversePaymentRequest {
             request_id,
             payment_id: payment_id.clone(),
             amount: amount.clone(),
-            network: network.clone().filter(|_| payment_id.is_empty()),
+            network: network.clone(),
         };
         let refused = match self.issuer.reverse(reversal).await {
             Err(error) if error.reason() == Reason::WrongState => error,

@@ -325,8 +325,9 @@ impl Exchange {
             }
             Ok(Err(error)) => {
                 let reason = reason_of(&error);
-                // Who answers that the request is wrong has not decided it.
-                (Decision::Refused(reason), reason == DeclineReason::IssuerUnavailable)
+                // Who answers that the request is wrong has not decided it; anything else may have.
+                let doubt = matches!(reason, DeclineReason::IssuerUnavailable | DeclineReason::SystemError);
+                (Decision::Refused(reason), doubt)
             }
             Err(_) => {
                 tracing::warn!("a decision was not known in time: answered with 91");

@@ -2,6 +2,33 @@
 
 use crate::pull::Place;
 
+/// A name as three numbers, which compare faster than so few letters: its length, its first eight and its last eight. Names
+/// of more than sixteen letters that differ in the middle only are taken for the same; the schemas have no such two.
+type Key = (usize, u64, u64);
+
+#[inline]
+const fn key(name: &str) -> Key {
+    let bytes = name.as_bytes();
+    match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (bytes.len(), u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => (bytes.len(), short(bytes), 0),
+    }
+}
+
+/// Fewer than eight letters.
+#[inline]
+const fn short(bytes: &[u8]) -> u64 {
+    if let (Some([a, b, c, d]), Some([e, f, g, h])) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        return u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
+    }
+    match bytes {
+        [a] => *a as u64,
+        [a, b] => u64::from_le_bytes([*a, *b, 0, 0, 0, 0, 0, 0]),
+        [a, b, c] => u64::from_le_bytes([*a, *b, *c, 0, 0, 0, 0, 0]),
+        _ => 0,
+    }
+}
+
 macro_rules! places {
     ($($name:ident { $($child:literal => $place:ident),* $(,)? }),+ $(,)?) => {
         /// A place in a camt.053 or camt.054 document.
@@ -16,12 +43,16 @@ macro_rules! places {
             const ELSEWHERE: Self = Self::Elsewhere;
 
             #[inline]
+            #[allow(unused_variables)] // places without children ask for none
             fn child(self, name: &str) -> Self {
+                let name = key(name);
                 match self {
                     Self::Elsewhere => Self::Elsewhere,
-                    $(Self::$name => match name {
-                        $($child => Self::$place,)*
-                        _ => Self::Elsewhere,
+                    $(Self::$name => {
+                        $(if name == const { key($child) } {
+                            return Self::$place;
+                        })*
+                        Self::Elsewhere
                     }),+
                 }
             }
@@ -112,4 +143,25 @@ places! {
     CreditorReferenceInformation { "Ref" => CreditorReference },
     CreditorReference {},
     Unstructured {},
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_differ_have_keys_that_differ() {
+        for length in 0..=16 {
+            let name = "a".repeat(length);
+            for at in 0..length {
+                let mut other = name.clone();
+                other.replace_range(at..=at, "b");
+                assert_ne!(key(&name), key(&other), "letter {at} of {length}");
+            }
+            assert_ne!(key(&name), key(&format!("{name}a")));
+        }
+        assert_eq!(Camt::Document.child("BkToCstmrDbtCdtNtfctn"), Camt::Notifications);
+        assert_eq!(Camt::Entry.child("Amt"), Camt::EntryAmount);
+        assert_eq!(Camt::Entry.child("Amf"), Camt::Elsewhere);
+    }
 }

@@ -108,7 +108,9 @@ impl Step<'_> {
 
     fn early_reversal(&self, reference: Option<&Reference>) -> Option<(Reference, Timestamp)> {
         let reference = reference?;
-        self.state.early_reversals.get(reference).map(|until| (reference.clone(), *until))
+        let until = *self.state.early_reversals.get(reference)?;
+        // The timer may not have forgotten it yet.
+        (until > self.at).then(|| (reference.clone(), until))
     }
 
     /// Moves the money of an approval: holds it and its fee, and posts both at once if that was asked for.

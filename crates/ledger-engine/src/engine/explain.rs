@@ -131,6 +131,10 @@ impl DecisionRecord {
                 };
             }
             Change::ExpiryRight => {
+                // Who compared it before the engine did may have said so already.
+                if self.facts.outside == Some(DeclineReason::ExpiryMismatch) {
+                    self.facts.outside = None;
+                }
                 self.ask.verification.expiry = self.facts.card.as_ref().and_then(|card| card.expiry);
             }
             Change::MerchantOfCard => {

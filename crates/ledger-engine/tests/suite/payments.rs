@@ -125,11 +125,15 @@ fn a_reversal_before_its_original_refuses_the_original() {
     // Asked again, the stored answer.
     ask.payment = id(9_001);
     assert!(matches!(world.run(Action::Authorize(Box::new(ask))), Outcome::DecidedBefore(_)));
+    assert_eq!(world.run(reversal("net-11")), Outcome::ReversedEarly);
     world.days(30);
-    assert_eq!(world.tick(), 1);
-    let mut ask = world.purchase(10);
-    ask.network_reference = Some(text("net-10"));
-    assert_eq!(world.authorize(ask).decision.verdict, Verdict::Approved);
+    // Whether the timer has been there or not.
+    for (reference, forgotten) in [("net-10", 2), ("net-11", 0)] {
+        let mut ask = world.purchase(10);
+        ask.network_reference = Some(text(reference));
+        assert_eq!(world.authorize(ask).decision.verdict, Verdict::Approved);
+        assert_eq!(world.tick(), forgotten);
+    }
 }
 
 #[test]

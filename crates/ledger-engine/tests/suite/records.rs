@@ -40,6 +40,9 @@ fn states_and_secrets_are_changes_and_what_is_for_good_is_not() {
     ask.verification.expiry = CardExpiry::new(2031, 1);
     let changes = explained(&mut world, &ask);
     assert_eq!(changes, [Change::CardUnfrozen, Change::ExpiryRight, Change::Verified]);
+    let mut ask = world.purchase(10);
+    ask.outside = Some(DeclineReason::ExpiryMismatch);
+    assert_eq!(explained(&mut world, &ask), [Change::ExpiryRight, Change::CardUnfrozen]);
     world.freeze_card(Role::LegalDesk, FreezeHolder::Legal);
     let ask = world.purchase(10);
     assert_eq!(explained(&mut world, &ask), []);

@@ -201,7 +201,14 @@ impl World {
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let ids = IdSource::new(Arc::clone(&clock), Arc::clone(&entropy));
         let seal = Seal::load(&config.signing, Arc::new(SystemClock)).unwrap();
-        let shared = Arc::new(Shared::new(db.clone(), Arc::clone(&clock), entropy, ids, config.clone()));
+        let shared = Arc::new(Shared::new(
+            db.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&clock),
+            entropy,
+            ids,
+            config.clone(),
+        ));
         let handle = Handle { shared: Arc::clone(&shared) };
         let supervisor = Supervisor::new();
         let mut owner = JoinSet::new();

@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) shard: ProgramId,
     pub(crate) db: Db,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The lease lives in the machine's time: one that a sandbox moved would keep the next owner waiting for days.
+    pub(crate) machine_clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) ids: IdSource,
     pub(crate) config: Config,
@@ -48,6 +50,7 @@ impl Shared {
     pub(crate) fn new(
         db: Db,
         clock: Arc<dyn Clock>,
+        machine_clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         ids: IdSource,
         config: Config,
@@ -55,7 +58,7 @@ impl Shared {
         let shard = config.program.id.0;
         let queue = watch::Sender::new(None);
         let (reached, index, followed) = (Arc::default(), Memory::default(), Arc::default());
-        Self { shard, db, clock, entropy, ids, config, reached, index, queue, followed }
+        Self { shard, db, clock, machine_clock, entropy, ids, config, reached, index, queue, followed }
     }
 }
 

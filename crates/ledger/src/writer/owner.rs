@@ -98,7 +98,7 @@ async fn once(
     let epoch_of_log = shared.ids.next_uuid().to_string();
     let progress = projection::progress(&shared.db, shared.shard, &epoch_of_log).await?;
     shared.reached.move_to(progress.sequence, progress.position, progress.event_position);
-    let taken = lease::acquire(&shared.db, shared.shard, owner, shared.clock.now(), lifetime).await?;
+    let taken = lease::acquire(&shared.db, shared.shard, owner, shared.machine_clock.now(), lifetime).await?;
     let Some(lease) = taken else { return Ok(false) };
     tracing::info!(epoch = lease.epoch, "the shard's lease is ours");
     let (valid, valid_until) = watch::channel(asked + lifetime);
@@ -218,7 +218,7 @@ async fn renew(shared: Arc<Shared>, lease: Lease, valid: watch::Sender<Instant>)
     loop {
         tokio::time::sleep(config.renew_every()).await;
         let asked = Instant::now();
-        let until = shared.clock.now().plus(config.ttl());
+        let until = shared.machine_clock.now().plus(config.ttl());
         match lease::renew(&shared.db, shared.shard, lease.epoch, until).await {
             Ok(true) => drop(valid.send_replace(asked + config.ttl())),
             Ok(false) => return Err(LedgerError::NotOwner),

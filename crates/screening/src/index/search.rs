@@ -4,7 +4,10 @@ use super::key::Side;
 use super::{Finding, Hit, Index, Person, Policy, Row, key};
 use crate::PERFECT;
 use crate::list::document_number;
-use crate::score::{ASKED_EXTRA, BOOST_MAX, Evidence, LISTED_EXTRA, Outcome, compare_tokens, explain, meet, of_strength, weigh};
+use crate::score::{
+    ASKED_EXTRA, BOOST_MAX, Evidence, LISTED_EXTRA, Outcome, compare_tokens, explain, meet, of_strength,
+    weigh,
+};
 use crate::text::{Form, Kind, Script, TOKENS_MAX, Token};
 
 /// What a word of the lists is to the name that is searched.
@@ -31,13 +34,15 @@ pub struct Searcher<'a> {
     /// Asked words that a row meets by words written in one, a bit each; and the search it was seen in.
     rows: Vec<(u32, u16)>,
     search: u32,
+    /// Rows of one word, of any word so far, and of two words or more: a bit each.
+    word: Vec<u64>,
+    once: Vec<u64>,
+    twice: Vec<u64>,
     candidates: Vec<u32>,
     promising: Vec<(u32, u32)>,
     best: Vec<Best>,
     seen: Vec<u32>,
     looked: u32,
-    /// Words compared so far.
-    pub considered: usize,
 }
 
 /// The best match of an entry so far.
@@ -67,12 +72,14 @@ impl<'a> Searcher<'a> {
             cast: Vec::new(),
             rows: vec![(0, 0); index.rows.len()],
             search: 0,
+            word: vec![0; index.rows.len().div_ceil(64)],
+            once: vec![0; index.rows.len().div_ceil(64)],
+            twice: vec![0; index.rows.len().div_ceil(64)],
             candidates: Vec::new(),
             promising: Vec::new(),
             best: Vec::new(),
             seen: vec![0; index.tokens.len()],
             looked: 0,
-            considered: 0,
         }
     }
 
@@ -120,7 +127,12 @@ impl<'a> Searcher<'a> {
             rest -= asked[from].weight;
             from += 1;
         }
-        self.collect(&asked[..from]);
+        let heaviest = asked.iter().map(|word| word.weight).max().unwrap_or(0);
+        if from > 1 && best_possible(free + heaviest, total) < least {
+            self.collect_pairs(&asked);
+        } else {
+            self.collect(&asked[..from], &asked[from..]);
+        }
         self.promise(form, free, total, least, policy);
         let promising = std::mem::take(&mut self.promising);
         for (_, row) in &promising {
@@ -144,17 +156,21 @@ impl<'a> Searcher<'a> {
             if !sought {
                 continue;
             }
-            let mut word = Asked { at, weight: u32::from(token.weight()), rows: 0, meets: Vec::new(), joined: Vec::new() };
+            let mut word = Asked {
+                at,
+                weight: u32::from(token.weight()),
+                rows: 0,
+                meets: Vec::new(),
+                joined: Vec::new(),
+            };
             self.looked += 1;
             let looked = self.looked;
             let mut consider = |searcher: &mut Self, id: u32| {
-
                 let seen = &mut searcher.seen[id as usize];
                 if *seen == looked {
                     return;
                 }
                 *seen = looked;
-                searcher.considered += 1;
                 if let Some(meeting) = meet(token, &index.tokens[id as usize]) {
                     searcher.cast(id, at, meeting.bps);
                     word.rows += index.postings(id).len();
@@ -178,7 +194,12 @@ impl<'a> Searcher<'a> {
             if token.phone.len() >= 4 {
                 let mut find = |key: u32| {
                     let from = index.joined.partition_point(|(other, _)| *other < key);
-                    word.joined.extend(index.joined[from..].iter().take_while(|(other, _)| *other == key).map(|(_, row)| *row));
+                    word.joined.extend(
+                        index.joined[from..]
+                            .iter()
+                            .take_while(|(other, _)| *other == key)
+                            .map(|(_, row)| *row),
+                    );
                 };
                 for (_, phone) in token.spellings() {
                     key::joined(phone, false, true, &mut find);
@@ -198,7 +219,9 @@ impl<'a> Searcher<'a> {
     fn expand_joined(&mut self, form: &Form, all: &mut [Asked]) {
         let index = self.index;
         for (at, pair) in form.tokens.windows(2).enumerate() {
-            if !matches!(pair[1].kind, Kind::Word | Kind::Minor) || matches!(pair[0].kind, Kind::Title | Kind::Generation | Kind::Form) {
+            if !matches!(pair[1].kind, Kind::Word | Kind::Minor)
+                || matches!(pair[0].kind, Kind::Title | Kind::Generation | Kind::Form)
+            {
                 continue;
             }
             let joined = pair[0].phone.joined(&pair[1].phone);
@@ -238,13 +261,8 @@ impl<'a> Searcher<'a> {
     }
 
     /// Collects the rows that one of the words stands in.
-    fn collect(&mut self, words: &[Asked]) {
-        self.search = self.search.wrapping_add(1);
-        if self.search == 0 {
-            self.rows.fill((0, 0));
-            self.search = 1;
-        }
-        self.candidates.clear();
+    fn collect(&mut self, words: &[Asked], others: &[Asked]) {
+        self.next_search();
         let index = self.index;
         for word in words {
             for id in &word.meets {
@@ -265,6 +283,59 @@ impl<'a> Searcher<'a> {
                 seen.1 |= 1 << word.at;
             }
         }
+        // Words that rows are not collected by are met by words written in one all the same.
+        for word in others {
+            for row in &word.joined {
+                let seen = &mut self.rows[*row as usize];
+                if seen.0 == self.search {
+                    seen.1 |= 1 << word.at;
+                }
+            }
+        }
+    }
+
+    /// Collects the rows that two of the words stand in: one alone is not enough, and common words stand in many.
+    fn collect_pairs(&mut self, words: &[Asked]) {
+        self.next_search();
+        self.once.fill(0);
+        self.twice.fill(0);
+        let index = self.index;
+        for word in words {
+            self.word.fill(0);
+            for id in &word.meets {
+                for row in index.postings(*id) {
+                    self.word[*row as usize / 64] |= 1 << (row % 64);
+                }
+            }
+            for row in &word.joined {
+                self.word[*row as usize / 64] |= 1 << (row % 64);
+                let seen = &mut self.rows[*row as usize];
+                if seen.0 != self.search {
+                    *seen = (self.search, 0);
+                }
+                seen.1 |= 1 << word.at;
+            }
+            for ((word, once), twice) in self.word.iter().zip(&mut self.once).zip(&mut self.twice) {
+                *twice |= *once & *word;
+                *once |= *word;
+            }
+        }
+        for (at, bits) in (0_u32..).zip(&self.twice) {
+            let mut bits = *bits;
+            while bits != 0 {
+                self.candidates.push(at * 64 + bits.trailing_zeros());
+                bits &= bits - 1;
+            }
+        }
+    }
+
+    fn next_search(&mut self) {
+        self.search = self.search.wrapping_add(1);
+        if self.search == 0 {
+            self.rows.fill((0, 0));
+            self.search = 1;
+        }
+        self.candidates.clear();
     }
 
     /// Keeps the rows that can reach the threshold with the words they share, best first.
@@ -277,7 +348,8 @@ impl<'a> Searcher<'a> {
         }
         for row in &self.candidates {
             let of: &Row = &index.rows[*row as usize];
-            let mut meets = self.rows[*row as usize].1;
+            let (search, by_joining) = self.rows[*row as usize];
+            let mut meets = if search == self.search { by_joining } else { 0 };
             let mut worst = 0;
             for token in index.row_tokens(of) {
                 let role = self.roles[*token as usize];
@@ -295,7 +367,9 @@ impl<'a> Searcher<'a> {
             }
             let met = (met + free).min(total);
             let over = u32::from(of.weight).saturating_sub(met + 60);
-            let bound = met * u32::from(PERFECT) / (met * 100 + (total - met) * ASKED_EXTRA + over * LISTED_EXTRA).max(1) * 100;
+            let bound = met * u32::from(PERFECT)
+                / (met * 100 + (total - met) * ASKED_EXTRA + over * LISTED_EXTRA).max(1)
+                * 100;
             if bound >= least && index.is_row_searched(*row as usize, policy) {
                 self.promising.push((bound.saturating_sub(worst / 4), *row));
             }
@@ -330,7 +404,8 @@ impl<'a> Searcher<'a> {
 
     fn finish(&mut self, person: &Person, policy: &Policy, scored: usize) -> Finding {
         let index = self.index;
-        let documents: Vec<Box<str>> = person.facts.documents.iter().filter_map(|number| document_number(number)).collect();
+        let documents: Vec<Box<str>> =
+            person.facts.documents.iter().filter_map(|number| document_number(number)).collect();
         let mut found: Vec<(u16, u32, Option<&Best>, Vec<Evidence>)> = Vec::new();
         for best in &self.best {
             let Some((_, entry)) = index.entry(best.entry) else { continue };
@@ -351,11 +426,21 @@ impl<'a> Searcher<'a> {
         }
         found.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         found.truncate(policy.hits_max);
-        let hits = found.into_iter().filter_map(|(bps, place, best, evidence)| self.hit(person, bps, place, best, evidence)).collect();
+        let hits = found
+            .into_iter()
+            .filter_map(|(bps, place, best, evidence)| self.hit(person, bps, place, best, evidence))
+            .collect();
         Finding { hits, entries: index.entries(), scored }
     }
 
-    fn hit(&self, person: &Person, bps: u16, place: u32, best: Option<&Best>, evidence: Vec<Evidence>) -> Option<Hit> {
+    fn hit(
+        &self,
+        person: &Person,
+        bps: u16,
+        place: u32,
+        best: Option<&Best>,
+        evidence: Vec<Evidence>,
+    ) -> Option<Hit> {
         let index = self.index;
         let (list, entry) = index.entry(place)?;
         let (name, explanation) = match best {

@@ -6,6 +6,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "requests", sql: REQUESTS },
     Migration { version: 2, name: "event log", sql: EVENT_LOG },
     Migration { version: 3, name: "event consumers", sql: CONSUMERS },
+    Migration { version: 4, name: "sandbox clock", sql: SANDBOX_CLOCK },
 ];
 
 /// One row for each mutation that took place, for ever. `response` is empty only within the transaction that makes it.
@@ -81,5 +82,13 @@ CREATE TABLE bursar_parked_events (
     tries BIGINT NOT NULL,
     parked_at BIGINT NOT NULL,
     PRIMARY KEY (consumer, source, position)
+);
+";
+
+/// How far a sandbox's time is ahead of the machine's: one row once it was moved, and none outside of sandboxes.
+const SANDBOX_CLOCK: &str = "
+CREATE TABLE bursar_sandbox_clock (
+    id BIGINT PRIMARY KEY,
+    ahead_micros BIGINT NOT NULL
 );
 ";

@@ -67,7 +67,7 @@ impl std::fmt::Debug for Parts {
 
 impl Parts {
     /// The gRPC services: `Routes::new(FooServer::new(foo)).add_service(…)`. Health, reflection, the event
-    /// service and the probe are added by the chassis.
+    /// service, the probe and the sandbox's clock are added by the chassis.
     pub fn new(routes: Routes) -> Self {
         Self { routes, event_source: None, serving: None }
     }

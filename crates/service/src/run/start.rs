@@ -16,6 +16,7 @@ use super::{Chassis, Parts, Sources, Spec, StartError};
 use crate::config::{CommonConfig, DatabaseConfig, Loaded};
 use crate::db::{Db, DbOptions};
 use crate::events::{EventLog, EventServer, ParkedDesk, Retention};
+use crate::sandbox::SandboxClock;
 use crate::server::{self, Probe, Shared};
 use crate::supervisor::Supervisor;
 use crate::telemetry::admin::{self, Readiness};
@@ -155,6 +156,9 @@ async fn chassis<C>(
     let clock: Arc<dyn Clock> = if sandbox_clock.is_some() { shifted } else { clock };
     let db = Db::connect(&database(&common.database, spec.identity)).await?;
     crate::migrate::run(&db, spec.migrations, clock.now()).await?;
+    if let Some(clock) = &sandbox_clock {
+        clock.move_ahead(crate::sandbox::ahead(&db).await?);
+    }
     let ids = IdSource::new(Arc::clone(&clock), Arc::clone(&entropy));
     let tokens = TokenVerifier::new(tls.clone(), Arc::clone(&machine_clock));
     let events = EventLog::open(db.clone(), spec.identity.name(), Arc::clone(&clock), ids.clone()).await?;
@@ -222,6 +226,7 @@ fn mount(chassis: &Chassis, parts: Parts, health: &Health) -> Result<Routes, Sta
         .routes
         .add_service(events.into_service())
         .add_service(Probe.into_service())
+        .add_service(SandboxClock::of(chassis).into_service())
         .add_service(tonic_health::pb::health_server::HealthServer::new(
             tonic_health::server::HealthService::from_health_reporter(health.reporter.clone()),
         ))
@@ -231,7 +236,7 @@ fn mount(chassis: &Chassis, parts: Parts, health: &Health) -> Result<Routes, Sta
 }
 
 /// Packages of the contract that every process serves.
-const EVERYWHERE: [&str; 2] = ["event", "probe"];
+const EVERYWHERE: [&str; 3] = ["event", "probe", "sandbox"];
 
 /// The services of the contract that `identity` serves.
 fn services_of(identity: Identity) -> impl Iterator<Item = &'static str> {

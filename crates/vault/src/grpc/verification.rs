@@ -68,7 +68,7 @@ impl VerificationService for Handlers {
         let card_id = invalid.take(parse::id("card_id", &request.card_id));
         let customer_id = invalid.take(parse::id("customer_id", &request.customer_id));
         let password = invalid.take(card_password(&password));
-        let payment = invalid.take(payment(request.payment.as_ref()));
+        let payment = invalid.take(payment(request.payment.as_ref(), Least::AboveZero));
         let (Some(card_id), Some(customer_id), Some(password), Some(payment)) =
             (card_id, customer_id, password, payment)
         else {
@@ -163,13 +163,22 @@ fn card_question(pan: &str, cvv2: &str, request: &VerifyCardRequest) -> Result<C
             .map(Some)
             .map_err(|_| Invalid::new().field("cvv2", "must be 3 digits, or empty")),
     });
-    let payment = invalid.take(payment(request.payment.as_ref()));
+    let payment = invalid.take(payment(request.payment.as_ref(), Least::Zero));
     match (pan, expiry, cvv2, payment) {
         (Some(pan), Some(expiry), Some(cvv2), Some(payment)) => {
             Ok(CardQuestion { pan, expiry, cvv2, payment })
         }
         _ => Err(invalid),
     }
+}
+
+/// The least amount of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Least {
+    /// Zero: a merchant may ask whether the card is good.
+    Zero,
+    /// More than that.
+    AboveZero,
 }
 
 /// Digits that are no month are a wrong expiry from the network, not a mistake of our caller.
@@ -183,10 +192,15 @@ fn expiry(text: &str) -> Result<Option<Option<ExpiryYymm>>, Invalid> {
     }
 }
 
-fn payment(message: Option<&PaymentContext>) -> Result<Payment, Invalid> {
+fn payment(message: Option<&PaymentContext>, least: Least) -> Result<Payment, Invalid> {
     let message = parse::required("payment", message)?;
     let mut invalid = Invalid::new();
-    let amount = invalid.take(parse::positive_money("payment.amount", message.amount.as_ref()));
+    let amount = invalid.take(match (least, message.amount.as_ref()) {
+        (Least::Zero, Some(amount)) if amount.minor_units == 0 => {
+            parse::money("payment.amount", Some(amount))
+        }
+        (_, amount) => parse::positive_money("payment.amount", amount),
+    });
     let merchant_id =
         invalid.take(parse::text("payment.merchant_id", &message.merchant_id, 1..=MERCHANT_ID_MAX));
     match (amount, merchant_id) {

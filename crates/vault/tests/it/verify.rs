@@ -43,6 +43,19 @@ bursar_testkit::on_both_databases! {
         assert_eq!(claims.card_password, ProofResult::Absent);
         assert_eq!(proof.expires_at.since(proof.issued_at), Duration::from_secs(60));
         assert_eq!(answer.proof_expire_time.unwrap().seconds, proof.expires_at.as_seconds());
+        // A merchant may ask whether the card is good, for nothing.
+        let check = |minor_units| VerifyCardRequest {
+            pan: shown.pan.clone(),
+            payment: Some(PaymentContext {
+                amount: Some(bursar_proto::common::v1::Money { minor_units, asset: "CNY".into() }),
+                ..payment()
+            }),
+            ..VerifyCardRequest::default()
+        };
+        let answer = vault.gateway().verify_card(check(0)).await.unwrap().into_inner();
+        assert_eq!(place.check_proof(&answer.proof).claims.amount_minor, 0);
+        let below = vault.gateway().verify_card(check(-1)).await.unwrap_err();
+        assert_eq!(reason(&below), Reason::InvalidAmount);
         let other = place.check_proof(&vault.verify(&shown.pan, "2912", "").await.proof);
         assert_ne!(other.claims.jti, claims.jti);
         vault.stop().await;

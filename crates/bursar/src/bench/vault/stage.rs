@@ -24,8 +24,8 @@ use tonic::{Request, Status};
 
 use crate::bench::place::{Place, failed};
 use crate::cli::Databases;
-use crate::demo::Device;
 use crate::exit::Exit;
+use crate::outside::Device;
 use crate::platform::{Platform, Running};
 
 /// Connections that the calls in flight share.

@@ -2,42 +2,28 @@
 
 use std::time::{Duration, Instant};
 
-use bursar_proto::gateway::v1::PayRequest;
 use bursar_proto::ledger::v1::{
     Account, ActivateCardRequest, CardState, DeclineReason, FreezeCardRequest, IssueCardRequest,
     PaymentState, UnfreezeCardRequest,
 };
-use bursar_proto::vault::v1::{
-    CreateRevealTicketRequest, RedeemRevealTicketRequest, RevealedCard, SetCardPasswordRequest,
-};
+use bursar_proto::vault::v1::RevealedCard;
 
-use super::customer::Customer;
-use super::{AFTER, ASSET, AT_POS, IN_APP, TOO_MUCH, WHILE_FROZEN, fen, shop_as_merchant, yuan};
-use crate::demo::acquirer::{self, Answer};
-use crate::demo::callers::{Callers, ask, dressed, explain, request_id};
-use crate::demo::device::Device;
-use crate::demo::person::random;
+use super::{AFTER, ASSET, AT_POS, IN_APP, TOO_MUCH, WHILE_FROZEN, fen, shop_as_merchant};
 use crate::demo::report::Report;
 use crate::demo::shop::Shop;
+use crate::outside::acquirer::{self, Answer};
+use crate::outside::callers::{Callers, ask, request_id};
+use crate::outside::customer::{self, Customer};
+use crate::outside::decimal;
 use crate::platform::Endpoints;
 
 /// Longest wait for the shop's confirmation.
 const CONFIRMATION_WAIT: Duration = Duration::from_secs(60);
-/// Tries at seeing the card's details: a ticket whose answer got lost is spent, so the next try makes a new one.
-const REVEAL_TRIES: u32 = 5;
 
 /// A card of the customer, with the password only the customer knows.
 pub(super) struct OwnCard {
     pub(super) id: String,
     pub(super) password: String,
-}
-
-/// Six digits that are neither a run nor a repeat.
-fn invent_card_password() -> String {
-    let pairs = [27, 41, 58, 63, 74, 86, 92, 35];
-    let pick = || pairs[usize::try_from(random(8)).unwrap_or(0)];
-    let (first, third) = (pick(), pick());
-    format!("{first:02}{:02}{third:02}", (first + third * 3 + 11) % 90 + 7)
 }
 
 /// Issued, activated, and the card password set.
@@ -71,13 +57,8 @@ pub(super) async fn issue(
 
     report.begin("card_password", "setting the card password");
     customer.step_up(callers).await?;
-    let password = invent_card_password();
-    let request = SetCardPasswordRequest {
-        request_id: request_id(),
-        card_id: card.card_id.clone(),
-        card_password: password.clone(),
-    };
-    ask!(callers.cardholder, set_card_password, request, &customer.token)?;
+    let password = customer::invent_card_password();
+    customer.set_card_password(callers, &card.card_id, &password).await?;
     report.held("six digits, set after a second factor");
     Ok(OwnCard { id: card.card_id, password })
 }
@@ -99,7 +80,12 @@ pub(super) async fn pay_with_password(
             payment.decline_reason().as_str_name()
         ));
     }
-    report.held(&format!("{} {ASSET} to {}: {}", yuan(IN_APP), shop_as_merchant().name, payment.payment_id));
+    report.held(&format!(
+        "{} {ASSET} to {}: {}",
+        decimal(IN_APP),
+        shop_as_merchant().name,
+        payment.payment_id
+    ));
 
     report.begin("merchant_told", "waiting for the shop's webhook");
     let body = shop.confirmation(&payment.payment_id, CONFIRMATION_WAIT).await?;
@@ -114,50 +100,20 @@ async fn pay(
     card: &OwnCard,
     amount: i64,
 ) -> Result<bursar_proto::ledger::v1::Payment, String> {
-    let request = PayRequest {
-        request_id: request_id(),
-        card_id: card.id.clone(),
-        card_password: card.password.clone(),
-        amount: Some(fen(amount)),
-        merchant: Some(shop_as_merchant()),
-    };
-    Ok(ask!(callers.checkout, pay, request, &customer.token)?.payment.unwrap_or_default())
+    customer.pay(callers, &card.id, &card.password, fen(amount), shop_as_merchant()).await
 }
 
 /// The customer looks at the card's details on the phone, to use them elsewhere.
 pub(super) async fn reveal(
     report: &mut Report,
     callers: &Callers,
-    customer: &mut Customer,
+    customer: &Customer,
     card: &OwnCard,
 ) -> Result<RevealedCard, String> {
     report.begin("reveal", "showing the card's details on the phone");
-    let device = Device::new();
-    let mut last = String::new();
-    for _ in 0..REVEAL_TRIES {
-        let request = CreateRevealTicketRequest {
-            request_id: request_id(),
-            card_id: card.id.clone(),
-            device_public_key: device.public_key(),
-            purpose: "the customer wants to use the card elsewhere".into(),
-        };
-        let ticket = ask!(callers.cardholder, create_reveal_ticket, request, &customer.token)?;
-        let request = RedeemRevealTicketRequest {
-            ticket_id: ticket.ticket_id.clone(),
-            ticket_secret: ticket.ticket_secret.clone(),
-        };
-        let mut cardholder = callers.cardholder.clone();
-        let redeem = dressed(request, Some(&customer.token)).map_err(|status| explain(&status))?;
-        match cardholder.redeem_reveal_ticket(redeem).await {
-            Ok(sealed) => {
-                let details = device.open(&ticket.ticket_id, sealed.get_ref())?;
-                report.held("number, expiry and CVV2, encrypted to a key that only the phone has");
-                return Ok(details);
-            }
-            Err(status) => last = explain(&status),
-        }
-    }
-    Err(format!("redeem_reveal_ticket: {last}"))
+    let details = customer.reveal(callers, &card.id).await?;
+    report.held("number, expiry and CVV2, encrypted to a key that only the phone has");
+    Ok(details)
 }
 
 /// A purchase over the card network.
@@ -167,16 +123,21 @@ pub(super) async fn pay_at_pos(
     details: &RevealedCard,
 ) -> Result<(), String> {
     report.begin("pay_iso8583", "an acquirer sends 0100");
-    let answer = acquirer::purchase(&endpoints.iso8583, details, AT_POS).await?;
+    let answer = buy(endpoints, details, AT_POS).await?;
     expect(&answer, "00")?;
     report.held(&format!(
         "0100 over TCP with number, expiry and CVV2 for {} {ASSET}: {} with field 39 = {}, authorization code {}",
-        yuan(AT_POS),
+        decimal(AT_POS),
         answer.mti,
         answer.response_code,
         answer.authorization_code
     ));
     Ok(())
+}
+
+async fn buy(endpoints: &Endpoints, details: &RevealedCard, minor_units: i64) -> Result<Answer, String> {
+    let mut purchase = acquirer::Purchase::online(details, minor_units, shop_as_merchant());
+    acquirer::send(&endpoints.iso8583, &mut purchase).await
 }
 
 /// A purchase over the limit of a payment.
@@ -186,9 +147,10 @@ pub(super) async fn over_the_limit(
     details: &RevealedCard,
 ) -> Result<(), String> {
     report.begin("over_limit", "a purchase over the limit");
-    let answer = acquirer::purchase(&endpoints.iso8583, details, TOO_MUCH).await?;
+    let answer = buy(endpoints, details, TOO_MUCH).await?;
     expect(&answer, "61")?;
-    report.held(&format!("{} {ASSET} declined: field 39 = 61, over the limit of a payment", yuan(TOO_MUCH)));
+    report
+        .held(&format!("{} {ASSET} declined: field 39 = 61, over the limit of a payment", decimal(TOO_MUCH)));
     Ok(())
 }
 
@@ -209,7 +171,7 @@ pub(super) async fn freeze(
     };
     let frozen = ask!(callers.cards, freeze_card, request, &customer.token)?;
     let acknowledged = Instant::now();
-    let answer = acquirer::purchase(&endpoints.iso8583, details, WHILE_FROZEN).await?;
+    let answer = buy(endpoints, details, WHILE_FROZEN).await?;
     expect(&answer, "62")?;
     let declined_after = acknowledged.elapsed();
     let payment = pay(callers, customer, card, WHILE_FROZEN).await?;
@@ -246,9 +208,9 @@ pub(super) async fn unfreeze(
     if card.state() != CardState::Active {
         return Err(format!("the card is {}", card.state().as_str_name()));
     }
-    let answer = acquirer::purchase(&endpoints.iso8583, details, AFTER).await?;
+    let answer = buy(endpoints, details, AFTER).await?;
     expect(&answer, "00")?;
-    report.held(&format!("FROZEN → ACTIVE; {} {ASSET} approved", yuan(AFTER)));
+    report.held(&format!("FROZEN → ACTIVE; {} {ASSET} approved", decimal(AFTER)));
     Ok(())
 }
 

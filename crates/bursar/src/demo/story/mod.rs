@@ -11,13 +11,13 @@ use bursar_proto::common::v1::Money;
 use bursar_proto::ledger::v1::{GetAccountRequest, ListPaymentsRequest, Merchant};
 use serde::{Deserialize, Serialize};
 
-use super::books;
-use super::callers::{Callers, ask};
 use super::report::Report;
 use super::secrets::Secrets;
 use super::shop::Shop;
+use crate::outside::callers::{Callers, ask};
+use crate::outside::customer::Customer;
+use crate::outside::{books, decimal};
 use crate::platform::{Endpoints, recall, remember};
-use customer::Customer;
 
 /// Asset of the journey.
 const ASSET: &str = "CNY";
@@ -38,11 +38,7 @@ fn fen(minor_units: i64) -> Money {
     Money { minor_units, asset: ASSET.into() }
 }
 
-fn yuan(minor_units: i64) -> String {
-    format!("{}.{:02}", minor_units / 100, minor_units % 100)
-}
-
-pub(in crate::demo) fn shop_as_merchant() -> Merchant {
+fn shop_as_merchant() -> Merchant {
     Merchant {
         merchant_id: "DEMOSHOP0000001".into(),
         name: "Demo Tea House".into(),
@@ -82,9 +78,9 @@ pub(super) async fn play(
     }
 
     let product = desk::product(report, &callers).await?;
-    let mut customer = Customer::sign_up(report, &callers).await?;
-    customer.log_in(report, &callers).await?;
-    let case = customer.apply(report, &callers).await?;
+    let mut customer = customer::sign_up(report, &callers).await?;
+    customer::log_in(report, &callers, &mut customer).await?;
+    let case = customer::apply(report, &callers, &mut customer).await?;
     desk::review(report, &callers, &case).await?;
     let account = money::open_account(report, &callers, &customer).await?;
     money::top_up(report, &callers, &customer, &account).await?;
@@ -94,7 +90,7 @@ pub(super) async fn play(
     let shop = Shop::open().await?;
     desk::webhook(report, &callers, &shop).await?;
     card::pay_with_password(report, &callers, &customer, &card, &shop).await?;
-    let plastic = card::reveal(report, &callers, &mut customer, &card).await?;
+    let plastic = card::reveal(report, &callers, &customer, &card).await?;
     secrets.pan.push(plastic.pan.clone());
     secrets.cvv2.push(plastic.cvv2.clone());
     secrets.password.push(customer.password.clone());
@@ -105,7 +101,7 @@ pub(super) async fn play(
     card::unfreeze(report, &callers, &customer, &card, endpoints, &plastic).await?;
 
     let payments = money::history(report, &callers, &customer, &card.id).await?;
-    customer.notifications(report, &callers).await?;
+    customer::notifications(report, &callers, &customer).await?;
     customer::english_friend(report, &callers).await?;
     let posted = check_books(report, &callers, endpoints, &customer, &account.account_id).await?;
 
@@ -160,9 +156,9 @@ async fn check_books(
     }
     report.held(&format!(
         "available {} = posted {} − held {}",
-        yuan(account.available),
-        yuan(account.posted),
-        yuan(account.held)
+        decimal(account.available),
+        decimal(account.posted),
+        decimal(account.held)
     ));
 
     report.begin("trial_balance", "summing every asset");

@@ -1,14 +1,15 @@
 //! The account: opened, topped up by the bank, and its history.
 
-use bursar_proto::gateway::v1::{BankEntryOutcome, ImportBankFileRequest};
+use bursar_proto::gateway::v1::ImportBankFileRequest;
 use bursar_proto::ledger::v1::{
     Account, DeclineReason, GetAccountRequest, ListPaymentsRequest, OpenAccountRequest, PaymentState,
 };
 
-use super::customer::Customer;
-use super::{AFTER, ASSET, AT_POS, IN_APP, TOO_MUCH, TOP_UP, WHILE_FROZEN, yuan};
-use crate::demo::callers::{Callers, ask, request_id};
+use super::{AFTER, ASSET, AT_POS, IN_APP, TOO_MUCH, TOP_UP, WHILE_FROZEN};
 use crate::demo::report::Report;
+use crate::outside::callers::{Callers, ask, request_id};
+use crate::outside::customer::Customer;
+use crate::outside::{bank, decimal};
 
 /// Opens the customer's account.
 pub(super) async fn open_account(
@@ -34,15 +35,8 @@ pub(super) async fn top_up(
     account: &Account,
 ) -> Result<(), String> {
     report.begin("top_up", "the bank reports a credit");
-    // At most 35 characters, and never the same again.
-    let transaction = format!("D{}", request_id().replace('-', ""));
-    let content = credit_notification(&account.funding_reference, &transaction).into_bytes();
-    let request = ImportBankFileRequest { request_id: request_id(), content: content.clone() };
-    let answer = ask!(callers.bank_files, import_bank_file, request)?;
-    match answer.entries.as_slice() {
-        [entry] if entry.outcome() == BankEntryOutcome::Booked => {}
-        entries => return Err(format!("the bank's file gave {entries:?}")),
-    }
+    let content = bank::file(&account.funding_reference, TOP_UP);
+    bank::send(callers, content.clone()).await?;
     // The bank sends it again: nothing may be booked twice.
     let again = ImportBankFileRequest { request_id: request_id(), content };
     let answer = ask!(callers.bank_files, import_bank_file, again)?;
@@ -56,48 +50,9 @@ pub(super) async fn top_up(
     }
     report.held(&format!(
         "camt.054 imported: {} {ASSET} available; the same file again books nothing",
-        yuan(TOP_UP)
+        decimal(TOP_UP)
     ));
     Ok(())
-}
-
-/// A bank-to-customer debit/credit notification with one credit (ISO 20022 camt.054.001.08).
-fn credit_notification(reference: &str, transaction: &str) -> String {
-    let amount = yuan(TOP_UP);
-    let now = jiff::Timestamp::now();
-    let (moment, day) = (now.strftime("%Y-%m-%dT%H:%M:%SZ"), now.strftime("%Y-%m-%d"));
-    format!(
-        r#"<?xml version="1.0" encoding="UTF-8"?>
-<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.054.001.08">
-  <BkToCstmrDbtCdtNtfctn>
-    <GrpHdr><MsgId>{transaction}</MsgId><CreDtTm>{moment}</CreDtTm></GrpHdr>
-    <Ntfctn>
-      <Id>{transaction}</Id>
-      <CreDtTm>{moment}</CreDtTm>
-      <Acct><Id><Othr><Id>DEMO-ISSUER-1</Id></Othr></Id><Ccy>{ASSET}</Ccy></Acct>
-      <Ntry>
-        <Amt Ccy="{ASSET}">{amount}</Amt>
-        <CdtDbtInd>CRDT</CdtDbtInd>
-        <Sts><Cd>BOOK</Cd></Sts>
-        <BookgDt><Dt>{day}</Dt></BookgDt>
-        <ValDt><Dt>{day}</Dt></ValDt>
-        <AcctSvcrRef>{transaction}</AcctSvcrRef>
-        <BkTxCd><Domn><Cd>PMNT</Cd><Fmly><Cd>RCDT</Cd><SubFmlyCd>DMCT</SubFmlyCd></Fmly></Domn></BkTxCd>
-        <NtryDtls>
-          <TxDtls>
-            <Refs><AcctSvcrRef>{transaction}</AcctSvcrRef><EndToEndId>NOTPROVIDED</EndToEndId></Refs>
-            <Amt Ccy="{ASSET}">{amount}</Amt>
-            <CdtDbtInd>CRDT</CdtDbtInd>
-            <RltdPties><Dbtr><Pty><Nm>Demo Payer</Nm></Pty></Dbtr></RltdPties>
-            <RmtInf><Strd><CdtrRefInf><Tp><CdOrPrtry><Cd>SCOR</Cd></CdOrPrtry></Tp><Ref>{reference}</Ref></CdtrRefInf></Strd></RmtInf>
-          </TxDtls>
-        </NtryDtls>
-      </Ntry>
-    </Ntfctn>
-  </BkToCstmrDbtCdtNtfctn>
-</Document>
-"#
-    )
 }
 
 /// The history shows every payment with its reason; gives how many there are.
