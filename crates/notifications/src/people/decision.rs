@@ -161,7 +161,7 @@ fn is_large(event: &Event) -> bool {
     }
     let approved = facts::payload::<PaymentChanged>(event).ok().and_then(|changed| changed.payment?.approved);
     approved.is_some_and(|money| {
-        let exponent = Asset::from_code(&money.asset).map_or(2, |asset| asset.exponent());
+        let exponent = Asset::from_code(&money.asset).map_or(2, Asset::exponent);
         money.minor_units / 10_i64.saturating_pow(exponent.into()) >= LARGE_PAYMENT
     })
 }

@@ -146,8 +146,7 @@ impl Core {
                 Ok(before.as_ref().map(|before| before.as_slice()) != now.map(str::as_bytes))
             };
         let phone = differs(Kind::Phone, Some(&before.phone), Some(contact.phone.expose()))?;
-        let email =
-            differs(Kind::Email, before.email.as_ref(), contact.email.as_ref().map(|it| it.expose()))?;
+        let email = differs(Kind::Email, before.email.as_ref(), contact.email.as_ref().map(Email::expose))?;
         if !phone && !email {
             return Ok(0);
         }
