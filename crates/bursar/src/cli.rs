@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::iso8583::Iso8583;
 use crate::platform::{PortChoice, Setup};
+use crate::sandbox::Sandbox;
 
 /// Bursar: a card-issuing and wallet platform that you run yourself.
 #[derive(Debug, Parser)]
@@ -47,6 +48,12 @@ pub(crate) enum Command {
     /// Shows ISO 8583 messages to people, and makes them.
     #[command(subcommand)]
     Iso8583(Iso8583),
+    /// Plays shops, a network and a bank to a running sandbox.
+    #[command(subcommand)]
+    Sandbox(Sandbox),
+    /// The seal, the keys and the audit log of a running vault; and checks of the log that need none.
+    #[command(subcommand)]
+    Vault(Vault),
     /// Measures our path against its reference, side by side in one run.
     #[command(
         after_help = "Examples:\n  bursar bench ledger --quick\n  bursar bench webhooks\n  bursar bench events --json\n  bursar bench ledger --only unary_256,stream_1024 --plot ledger.svg\n  bursar bench ledger --json --database-url postgres://postgres:secret@127.0.0.1:5432/postgres\n\n`cargo xtask postgres` starts a server to measure on and prints its URL. Progress is told on standard error."
@@ -227,6 +234,120 @@ pub(crate) enum Ledger {
     Check(Check),
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Vault {
+    /// Whether the vault is open, and which shares are missing.
+    Status(Where),
+    /// Makes the keys of a vault whose root key comes from shares, and tells the shares.
+    Init(VaultInit),
+    /// Gives one custodian's share, from standard input or a file; the last one opens the vault.
+    #[command(
+        after_help = "Examples:\n  bursar vault unseal < my-share.txt\n  bursar vault unseal --share-file /media/stick/share.txt --data ./data"
+    )]
+    Unseal(VaultUnseal),
+    /// Forgets all keys at once: everything is refused until the vault is unsealed again.
+    Seal(VaultSeal),
+    /// Makes another root key and wraps all keys under it; old shares are worth nothing then.
+    Rekey(VaultRekey),
+    /// All keys, what state they are in, and how many records are under each.
+    Keys(Where),
+    /// Makes a new key the primary one; what is under the old one still opens.
+    Rotate(VaultRotate),
+    /// Has all records wrapped under the primary key, and shows how far that is.
+    Rewrap(Where),
+    /// Destroys a key under which nothing is any more.
+    Retire(VaultRetire),
+    /// The audit log: who did what to which card.
+    #[command(subcommand)]
+    Audit(VaultAudit),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultInit {
+    /// Custodians the root key is split among: 2 to 16. All of them are needed to open the vault.
+    #[arg(long, value_name = "N")]
+    pub(crate) shares: i32,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultUnseal {
+    /// File that holds the share; without it, standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) share_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultSeal {
+    /// Why: kept in the audit log.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultRekey {
+    /// Custodians the new root key is split among; 0 where it does not come from shares.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) shares: i32,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultRotate {
+    /// kek, password-pepper or reveal-ticket.
+    pub(crate) purpose: String,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultRetire {
+    /// kek or password-pepper.
+    pub(crate) purpose: String,
+    /// Version of the key.
+    pub(crate) version: i32,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VaultAudit {
+    /// Writes the newest checkpoint and every record before it into a file.
+    Export(VaultAuditExport),
+    /// Checks such a file, without any vault: the CA certificate is enough.
+    #[command(
+        after_help = "Examples:\n  bursar vault audit verify audit.jsonl --ca ./data/tls/ca.pem\n  bursar vault audit verify friday.jsonl --since monday.jsonl --ca ca.pem   nothing was changed or taken back between\n\nExit codes: 0 it is good; 64 not to be checked as asked; 70 it is not good."
+    )]
+    Verify(VaultAuditVerify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultAuditExport {
+    /// File to write.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultAuditVerify {
+    /// File of an export.
+    pub(crate) file: PathBuf,
+    /// Certificate of the platform's authority (PEM): DATA/tls/ca.pem of a platform that `bursar up` runs.
+    #[arg(long, value_name = "CA.pem")]
+    pub(crate) ca: PathBuf,
+    /// File of an older export, kept elsewhere: checks that the log goes on from it, unchanged.
+    #[arg(long, value_name = "OLD")]
+    pub(crate) since: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct FetchReceipt {
     /// The transfer, or a hold where it was placed (tran_…).
@@ -284,6 +405,10 @@ pub(crate) struct Verify {
 pub(crate) enum BenchName {
     /// Nine figures of the ledger, each against a reference in the same run.
     Ledger,
+    /// Four figures of sanctions screening; with --pairs, how well names are told apart.
+    Screening,
+    /// Five figures of the authorization decision, likewise.
+    Authorize,
     /// Two figures of the ISO 8583 codec: against pyiso8583, and against plain copies of the values.
     Iso8583,
     /// Three figures of the gateway: payments from the network's wire, how long they wait, and a bank's statement.
@@ -296,7 +421,7 @@ pub(crate) enum BenchName {
     Events,
 }
 
-/// What is measured: the ledger's figures, then the vault's.
+/// What is measured: the ledger's figures, the decision's, then the vault's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BenchFigure {
     /// Durable transfers, one a call, 256 in flight, against empty calls.
@@ -326,6 +451,18 @@ pub(crate) enum BenchFigure {
     /// The start of a ledger with many accounts against a plain read of their rows.
     #[value(name = "start")]
     Start,
+    /// Durable authorizations, one a call, 256 in flight, against empty calls.
+    #[value(name = "authorize_256")]
+    Authorize256,
+    /// Durable authorizations, one a message of a stream, 1024 in flight, against empty messages.
+    #[value(name = "authorize_stream")]
+    AuthorizeStream,
+    /// 99th percentile of such calls at half of their highest rate, against that of empty calls.
+    #[value(name = "authorize_p99")]
+    AuthorizeP99,
+    /// The pure decision against one HMAC-SHA256 of 64 bytes.
+    #[value(name = "decision")]
+    Decision,
     /// Card numbers verified, one a call, 256 in flight, against empty calls.
     #[value(name = "verify_card")]
     VerifyCard,
@@ -359,6 +496,20 @@ pub(crate) struct Bench {
     /// Draw the figures, as SVG.
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
+    /// Screening: score these pairs of names instead (CSV with the columns name1, name2, match, or JSON lines with query,
+    /// names, match) and tell precision, recall, F1 and what was missed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pairs: Option<PathBuf>,
+    /// Screening: screen these people instead (CSV with the columns name, birth_date, entry_id; entry_id empty for people who
+    /// are on no list) against the lists, and tell how many were found and flagged.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) people: Option<PathBuf>,
+    /// Screening: lists to screen against, each a file or a folder with OFAC's CSV files; without it, one that is made up.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub(crate) list: Vec<PathBuf>,
+    /// Screening: least score of a hit in basis points; without it, the library's own.
+    #[arg(long, value_name = "BPS")]
+    pub(crate) threshold: Option<u16>,
     /// PostgreSQL role that may create databases, for the hand-written transactions that bulk_uniform and unary_hot are
     /// compared with, and the plain rows of issue and rewrap. Without it: the server of --database-url; without that either: SQLite.
     #[arg(long, value_name = "URL")]

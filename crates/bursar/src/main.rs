@@ -11,10 +11,12 @@ mod iso8583;
 mod ledger;
 mod outside;
 mod platform;
+mod sandbox;
 mod scenario;
 mod serve;
 mod store;
 mod up;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -56,6 +58,8 @@ fn main() -> ExitCode {
             Command::Ledger(cli::Ledger::Checkpoint(arguments)) => ledger::checkpoint(arguments).await,
             Command::Ledger(cli::Ledger::Check(arguments)) => ledger::check(arguments).await,
             Command::Iso8583(command) => iso8583::run(command),
+            Command::Sandbox(command) => sandbox::run(command).await,
+            Command::Vault(command) => vault::run(command).await,
             Command::Bench(arguments) => bench::run(arguments).await,
             Command::Clock(arguments) => clock::run(arguments).await,
             Command::Scenario(arguments) => scenario::run(arguments).await,

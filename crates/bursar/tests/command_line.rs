@@ -155,3 +155,25 @@ fn scenarios_are_listed_shown_and_found_by_their_names() {
         assert!(said.contains(hint), "{arguments:?}: {said}");
     }
 }
+
+#[test]
+fn the_sandbox_is_played_where_one_runs_and_tells_what_is_wrong_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let card = folder.path().join("card.json");
+    std::fs::write(&card, r#"{"pan": "4111111111111111"}"#).unwrap();
+    let card = card.display().to_string();
+    let away = ["--data", "/nonexistent"];
+    for (arguments, code, hint) in [
+        (vec!["purchase", "12.50", "--card", &card], 69, "bursar up --data /nonexistent"),
+        (vec!["purchase", "12.505", "--card", &card], 64, "no amount of CNY"),
+        (vec!["purchase", "12.50", "--card", "/nonexistent"], 64, "--card"),
+        (vec!["reverse", "1", "--card", &card, "--network", "1/2"], 64, "ACQUIRER/STAN/RRN/TIME"),
+        (vec!["top-up", "5", "--reference", "RF18", "--currency", "XXQ"], 64, "unknown asset"),
+    ] {
+        let answer = bursar(&[&["sandbox"], &arguments[..], &away].concat());
+        let said = String::from_utf8(answer.stderr).unwrap();
+        assert_eq!(answer.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(hint) && said.lines().count() == 1, "{arguments:?}: {said}");
+        assert!(!said.contains("4111111111111111"));
+    }
+}

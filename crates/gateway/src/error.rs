@@ -7,6 +7,7 @@ use bursar_service::paging::PagingError;
 use bursar_types::{Failure, FieldViolation, Reason};
 
 use crate::bank::BankFileError;
+use crate::sandbox::SandboxError;
 
 /// Why a call to the gateway fails.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,9 @@ pub(crate) enum GatewayError {
     /// The own database refused, or is away.
     #[error(transparent)]
     Database(#[from] DbError),
+    /// The played world cannot go on.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// The process stops.
     #[error("the process stops")]
     Stopping,
@@ -61,6 +65,7 @@ impl Failure for GatewayError {
             Self::Peer(error) => error.reason(),
             Self::Database(error) => error.reason(),
             Self::Stopping => Reason::ShuttingDown,
+            Self::Sandbox(_) => Reason::PeerUnavailable,
             Self::Sealed | Self::BadAnswer { .. } => Reason::Internal,
         }
     }

@@ -12,10 +12,12 @@ mod grpc;
 mod http;
 mod iso;
 mod issuer;
+mod sandbox;
 mod store;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bursar_proto::access::Identity;
@@ -27,6 +29,7 @@ use bank::{Booker, Import};
 use config::GatewayConfig;
 use grpc::Peers;
 use issuer::Issuer;
+use sandbox::Network;
 
 /// What makes the gateway a process.
 pub fn spec() -> Spec<GatewayConfig> {
@@ -41,7 +44,7 @@ pub fn spec() -> Spec<GatewayConfig> {
 async fn start(chassis: Chassis, config: GatewayConfig) -> Result<Parts, StartError> {
     let peers = Peers::connect(&chassis)?;
     let issuer: Arc<dyn Issuer> = Arc::new(peers.clone());
-    iso::serve(&chassis, &config, Arc::clone(&issuer)).await?;
+    let address = iso::serve(&chassis, &config, Arc::clone(&issuer)).await?;
     let booker = Booker { db: chassis.db.clone(), issuer };
     let import = Import {
         db: chassis.db.clone(),
@@ -51,7 +54,16 @@ async fn start(chassis: Chassis, config: GatewayConfig) -> Result<Parts, StartEr
         booker: booker.clone(),
     };
     chassis.supervisor.spawn_loop("bank entries", Backoff::default(), move || booker.clone().round());
-    let (parts, bridge) = grpc::serve(&chassis, peers, import);
+    let network = chassis.sandbox.then(|| network(&chassis, &config, address)).transpose()?;
+    let (parts, bridge) = grpc::serve(&chassis, peers, import, network);
     http::serve(&chassis, &config.http, bridge).await?;
     Ok(parts)
+}
+
+/// The network that the sandbox plays.
+fn network(chassis: &Chassis, config: &GatewayConfig, address: SocketAddr) -> Result<Network, StartError> {
+    let profile = iso::open_profile(&config.iso8583.profile).map_err(StartError::Configuration)?;
+    let mut seed = [0; 4];
+    chassis.entropy.fill(&mut seed);
+    Ok(Network::new(profile, address, Arc::clone(&chassis.clock), u32::from_le_bytes(seed)))
 }

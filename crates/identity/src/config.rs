@@ -151,6 +151,10 @@ impl Config {
         within("kyc.age_years_min", self.kyc.age_years_min.into(), 0, 120)?;
         within("kyc.deadline_hours", self.kyc.deadline_hours.into(), 1, 24 * 30)?;
         within("kyc.overdue_poll_ms", self.kyc.overdue_poll_ms, 10, 3_600_000)?;
+        within("screening.reload_poll_ms", self.screening.reload_poll_ms, 10, 24 * 3_600_000)?;
+        within("screening.shrink_percent_max", self.screening.shrink_percent_max.into(), 0, 100)?;
+        within("screening.stale_hours", self.screening.stale_hours.into(), 1, 24 * 365)?;
+        within("screening.rescreen_batch", self.screening.rescreen_batch.into(), 1, 10_000)?;
         let threshold = u64::try_from(self.screening.threshold_bps).unwrap_or(0);
         within("screening.threshold_bps", threshold, 1, u64::try_from(PERFECT).unwrap_or(0))?;
         self.kyc.age_policy().map(drop)

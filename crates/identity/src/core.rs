@@ -90,7 +90,7 @@ impl Core {
             }
         })?;
         phone::warm_up();
-        let screener = Screener::load(&config.screening);
+        let screener = Screener::load(&config.screening, Arc::clone(&machine_clock));
         let age_policy = config.kyc.age_policy()?;
         Ok(Arc::new(Self {
             db,

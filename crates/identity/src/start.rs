@@ -1,6 +1,7 @@
 //! From the chassis to a service that serves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bursar_proto::access::Identity;
 use bursar_service::{Backoff, Chassis, Parts, Spec, StartError};
@@ -10,6 +11,9 @@ use crate::auth::housekeeping::HOUSEKEEPING_EVERY;
 use crate::config::DEFAULTS;
 use crate::grpc::{self, GrpcMessenger};
 use crate::{Config, Core, Error, Surroundings, store};
+
+/// How long the re-screening rests when everyone is up to the lists.
+const RESCREEN_IDLE: Duration = Duration::from_secs(1);
 
 /// The service, for `main.rs` and for `bursar serve identity`.
 pub fn spec() -> Spec<Config> {
@@ -48,6 +52,25 @@ fn background(chassis: &Chassis, core: &Arc<Core>) {
         async move {
             core.tell_overdue_cases().await?;
             tokio::time::sleep(core.overdue_poll()).await;
+            Ok::<_, Error>(())
+        }
+    });
+    let lists = Arc::clone(core);
+    chassis.supervisor.spawn_loop("watch_lists", Backoff::default(), move || {
+        let core = Arc::clone(&lists);
+        async move {
+            tokio::time::sleep(core.reload_poll()).await;
+            core.reload_lists().await.map(drop)
+        }
+    });
+    let people = Arc::clone(core);
+    chassis.supervisor.spawn_loop("rescreening", Backoff::default(), move || {
+        let core = Arc::clone(&people);
+        async move {
+            let (taken, _) = core.rescreen_step().await?;
+            if taken == 0 {
+                tokio::time::sleep(RESCREEN_IDLE).await;
+            }
             Ok::<_, Error>(())
         }
     });

@@ -14,6 +14,8 @@ mod keeping;
 mod process;
 #[path = "service/reviews.rs"]
 mod reviews;
+#[path = "service/screenings.rs"]
+mod screenings;
 #[path = "service/sessions.rs"]
 mod sessions;
 #[path = "service/sign_ups.rs"]

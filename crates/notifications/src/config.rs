@@ -6,6 +6,7 @@ use std::time::Duration;
 use bursar_service::config::Secret;
 use serde::{Deserialize, Serialize};
 
+use crate::providers::smtp::{Security, Server};
 use crate::webhooks::address::{Network, Policy};
 use crate::webhooks::dispatcher::Caps;
 use crate::webhooks::target::Target;
@@ -17,6 +18,8 @@ pub struct Config {
     pub keys: KeysConfig,
     /// Text messages.
     pub sms: SmsConfig,
+    /// E-mail.
+    pub mail: MailConfig,
     /// Webhooks.
     pub webhooks: WebhooksConfig,
 }
@@ -51,6 +54,46 @@ pub struct SmsConfig {
     pub token: Option<Secret>,
     /// Longest wait for its answer, in milliseconds.
     pub timeout_ms: u64,
+}
+
+/// Who takes e-mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailProvider {
+    /// Nobody.
+    None,
+    /// The sandbox's mailbox.
+    Mailbox,
+    /// An SMTP server.
+    Smtp,
+}
+
+/// `[mail]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MailConfig {
+    /// Who takes e-mail.
+    pub provider: MailProvider,
+    /// Name of the SMTP server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is encrypted.
+    pub security: Security,
+    /// User it is logged in as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The user's password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// Who writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Longest wait for an answer, in milliseconds.
+    pub timeout_ms: u64,
+    /// File with further authorities (PEM) that the server's certificate may be under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra_ca: Option<PathBuf>,
 }
 
 /// `[webhooks]`
@@ -120,6 +163,43 @@ impl WebhooksConfig {
             disable_after: Duration::from_secs(
                 3600 * within("webhooks.disable_after_hours", self.disable_after_hours, 48, 24 * 365)?,
             ),
+        })
+    }
+}
+
+impl MailConfig {
+    /// The SMTP server.
+    ///
+    /// # Errors
+    /// [`BadConfig`] that names the key if something is missing, or the connection is not encrypted outside the sandbox.
+    pub fn server(&self, sandbox: bool) -> Result<Server, BadConfig> {
+        let missing = |key: &str| {
+            BadConfig::new(format!("mail.{key} is not set: it is needed for mail.provider = \"smtp\""))
+        };
+        if self.security == Security::None && !sandbox {
+            return Err(BadConfig::new(
+                "mail.security is \"none\", which only a sandbox may have: give \"starttls\" or \"tls\"",
+            ));
+        }
+        let login = match (&self.user, &self.password) {
+            (Some(user), Some(password)) => Some((user.clone(), password.clone())),
+            (None, None) => None,
+            (Some(_), None) => return Err(missing("password")),
+            (None, Some(_)) => return Err(missing("user")),
+        };
+        let extra_ca = self.extra_ca.as_ref().map(|path| {
+            std::fs::read(path).map_err(|error| {
+                BadConfig::new(format!("mail.extra_ca: cannot read {}: {error}", path.display()))
+            })
+        });
+        Ok(Server {
+            host: self.host.clone().ok_or_else(|| missing("host"))?,
+            port: self.port,
+            security: self.security,
+            login,
+            from: self.from.clone().ok_or_else(|| missing("from"))?,
+            timeout: within("mail.timeout_ms", self.timeout_ms, 100, 60_000).map(Duration::from_millis)?,
+            extra_ca: extra_ca.transpose()?,
         })
     }
 }

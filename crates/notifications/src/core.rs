@@ -8,7 +8,8 @@ use tokio::sync::Notify;
 
 use crate::keys::Keys;
 use crate::people::catalog::Catalog;
-use crate::sms::SmsProvider;
+use crate::people::stream::Hub;
+use crate::providers::Carrier;
 use crate::webhooks::book::Book;
 use crate::webhooks::client::HttpClient;
 use crate::webhooks::wake::Wake;
@@ -29,7 +30,11 @@ pub struct Core {
     /// The texts.
     pub catalog: Arc<Catalog>,
     /// Who takes text messages.
-    pub provider: Arc<dyn SmsProvider>,
+    pub provider: Arc<dyn Carrier>,
+    /// Who takes e-mail, if anybody does.
+    pub mail: Option<Arc<dyn Carrier>>,
+    /// Tells streams that inboxes grew.
+    pub hub: Arc<Hub>,
     /// The client of webhooks.
     pub client: HttpClient,
     /// Wakes who hands text messages over.

@@ -8,7 +8,7 @@ use bursar_types::{Failure, FieldViolation, Reason};
 use crate::keys::Unsealable;
 use crate::people::catalog::RenderError;
 use crate::people::facts::BadEvent;
-use crate::sms::SendError;
+use crate::providers::SendError;
 use crate::webhooks::address::Refusal;
 use crate::webhooks::target::BadTarget;
 

@@ -47,6 +47,8 @@ pub struct Unsealable;
 pub enum Kind {
     /// A customer's phone number; the owner is the customer.
     Phone,
+    /// A customer's e-mail address; the owner is the customer.
+    Email,
     /// A webhook endpoint's secret; the owner is the endpoint.
     WebhookSecret,
 }
@@ -55,6 +57,7 @@ impl Kind {
     const fn label(self) -> &'static str {
         match self {
             Self::Phone => "phone",
+            Self::Email => "email",
             Self::WebhookSecret => "webhook-secret",
         }
     }

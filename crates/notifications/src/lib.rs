@@ -12,7 +12,7 @@ pub mod error;
 pub mod intake;
 pub mod keys;
 pub mod people;
-pub mod sms;
+pub mod providers;
 pub mod webhooks;
 
 mod grpc;

@@ -10,15 +10,17 @@ use bursar_service::run::{Chassis, Parts, Spec, StartError};
 use futures::future::BoxFuture;
 use tokio::sync::Notify;
 
-use crate::config::{BadConfig, Config, KeysConfig, Provider, SmsConfig};
+use crate::config::{BadConfig, Config, KeysConfig, MailConfig, MailProvider, Provider, SmsConfig};
 use crate::core::Core;
 use crate::grpc;
 use crate::keys::{KeyError, Keys};
 use crate::people::catalog::Catalog;
 use crate::people::outbox::Outbox;
-use crate::sms::SmsProvider;
-use crate::sms::http::HttpProvider;
-use crate::sms::mailbox::Mailbox;
+use crate::people::stream::Hub;
+use crate::providers::Carrier;
+use crate::providers::http::HttpProvider;
+use crate::providers::mailbox::Mailbox;
+use crate::providers::smtp::Smtp;
 use crate::store::MIGRATIONS;
 use crate::webhooks::address::Policy;
 use crate::webhooks::book::Book;
@@ -58,6 +60,7 @@ async fn start(chassis: Chassis, config: Config) -> Result<Parts, StartError> {
     let client = HttpClient::new(policy, Arc::new(SystemResolver), extra_roots.as_deref(), caps.attempt)
         .map_err(|error| BadConfig::new(format!("webhooks.extra_ca: {error}")))?;
     let (provider, mailbox) = provider(&chassis, &config.sms, &keys).await?;
+    let mail = mail(&chassis, &config.mail, mailbox.as_ref())?;
     let core = Core {
         db: chassis.db.clone(),
         book: Arc::new(Book::new(Arc::clone(&keys))),
@@ -67,13 +70,15 @@ async fn start(chassis: Chassis, config: Config) -> Result<Parts, StartError> {
         ids: chassis.ids.clone(),
         catalog,
         provider,
+        mail,
+        hub: Arc::new(Hub::default()),
         client,
         wake_texts: Arc::new(Notify::new()),
         wake_webhooks: Arc::new(Wake::default()),
     };
     spawn_engines(&chassis, &core, caps, mailbox.clone());
     spawn_consumers(&chassis, &core)?;
-    Ok(Parts::new(grpc::routes(&core, mailbox, chassis.max_message_bytes())))
+    Ok(Parts::new(grpc::routes(&core, mailbox, chassis.max_message_bytes(), chassis.draining.clone())))
 }
 
 fn load_keys(chassis: &Chassis, config: &KeysConfig) -> Result<Keys, KeyError> {
@@ -84,7 +89,7 @@ fn load_keys(chassis: &Chassis, config: &KeysConfig) -> Result<Keys, KeyError> {
     }
 }
 
-type ProviderAndMailbox = (Arc<dyn SmsProvider>, Option<Arc<Mailbox>>);
+type ProviderAndMailbox = (Arc<dyn Carrier>, Option<Arc<Mailbox>>);
 
 async fn provider(
     chassis: &Chassis,
@@ -100,7 +105,7 @@ async fn provider(
             let mailbox =
                 Mailbox::open(chassis.db.clone(), Arc::clone(keys), Arc::clone(&chassis.clock)).await?;
             let mailbox = Arc::new(mailbox);
-            Ok((Arc::clone(&mailbox) as Arc<dyn SmsProvider>, Some(mailbox)))
+            Ok((Arc::clone(&mailbox) as Arc<dyn Carrier>, Some(mailbox)))
         }
         Provider::Http => {
             let client = HttpClient::new(Policy::Trusted, Arc::new(SystemResolver), None, config.timeout()?)
@@ -109,6 +114,28 @@ async fn provider(
             Ok((Arc::new(HttpProvider::new(client, target, config.token.clone())), None))
         }
     }
+}
+
+/// Who takes e-mail, if anybody is configured.
+fn mail(
+    chassis: &Chassis,
+    config: &MailConfig,
+    mailbox: Option<&Arc<Mailbox>>,
+) -> Result<Option<Arc<dyn Carrier>>, StartError> {
+    Ok(match config.provider {
+        MailProvider::None => None,
+        MailProvider::Mailbox => {
+            let what =
+                "mail.provider is \"mailbox\", which only a sandbox with sms.provider = \"mailbox\" has";
+            let mailbox = mailbox.ok_or_else(|| BadConfig::new(what))?;
+            Some(Arc::clone(mailbox) as Arc<dyn Carrier>)
+        }
+        MailProvider::Smtp => {
+            let server = config.server(chassis.sandbox)?;
+            let smtp = Smtp::new(&server).map_err(|what| BadConfig::new(format!("mail: {what}")))?;
+            Some(Arc::new(smtp))
+        }
+    })
 }
 
 fn spawn_engines(
@@ -125,6 +152,7 @@ fn spawn_engines(
         clock: Arc::clone(&core.clock),
         catalog: Arc::clone(&core.catalog),
         provider: Arc::clone(&core.provider),
+        mail: core.mail.clone(),
         wake: Arc::clone(&core.wake_texts),
     };
     supervisor.spawn("text messages", outbox.run(supervisor.shutdown()));

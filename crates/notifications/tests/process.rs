@@ -3,5 +3,6 @@
 
 #[cfg(test)]
 mod process {
+    mod kills;
     mod life;
 }

@@ -29,8 +29,8 @@ mod text;
 
 pub use index::{Finding, Hit, Index, Person, Policy, Searcher};
 pub use list::{
-    BirthDate, Change, Changes, Country, ENTRIES_MAX, Entry, EntryKind, Format, Gender, List, ListError, ListedName, ROW_BYTES_MAX, Shrunken,
-    Strength, TOTAL_BYTES_MAX, Version, Watch,
+    BirthDate, Change, Changes, Country, ENTRIES_MAX, Entry, EntryKind, Format, Gender, List, ListError,
+    ListedName, ROW_BYTES_MAX, Rows, Shrunken, Strength, TOTAL_BYTES_MAX, Version, Watch,
 };
 pub use score::{Evidence, Explanation, Facts, How, Met, compare_names, explain_names};
 pub use text::{CHARS_MAX, FORMS_MAX, Form, Kind, Name, Script, TOKENS_MAX, Token};

@@ -223,6 +223,8 @@ typed_id! {
     KycCaseId = "kyc",
     /// A document image of a KYC application.
     DocumentId = "doc",
+    /// A screening of a person against watch lists.
+    ScreeningId = "scr",
     /// A login session.
     SessionId = "sess",
     /// A ticket to have a card's details revealed once.

@@ -20,6 +20,15 @@ pub struct Config {
     pub pkcs11: Pkcs11Config,
     /// How fast records are moved to a new key.
     pub rewrap: RewrapConfig,
+    /// When closed cards are purged.
+    pub purge: PurgeConfig,
+}
+
+/// `[purge]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PurgeConfig {
+    /// Days after its end that a card's secrets are kept.
+    pub retention_days: u32,
 }
 
 /// Where the root key comes from.

@@ -34,7 +34,9 @@ mod proof;
 mod start;
 mod store;
 
-pub use config::{Config, KeysConfig, Pkcs11Config, RewrapConfig, RootKind, SealConfig, SigningConfig};
+pub use config::{
+    Config, KeysConfig, Pkcs11Config, PurgeConfig, RewrapConfig, RootKind, SealConfig, SigningConfig,
+};
 
 use bursar_service::{Identity, Spec};
 

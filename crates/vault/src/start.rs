@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bursar_service::config::ConfigError;
 use bursar_service::db::{Db, DbError, Isolation};
@@ -11,7 +12,7 @@ use bursar_types::Timestamp;
 
 use crate::audit::notary::{self, Notary};
 use crate::audit::{Actor, AuditRecord, Operation, Outcome};
-use crate::cases::{EVERY, RootSource, Seal, Vault, next_of, take_next};
+use crate::cases::{EVERY, RETENTION_MIN, RootSource, Seal, Vault, next_of, take_next};
 use crate::config::{Config, Pkcs11Config, RootKind};
 use crate::error::VaultError;
 use crate::keys::hsm::Token;
@@ -32,6 +33,7 @@ pub(crate) async fn start(chassis: Chassis, config: Config) -> Result<Parts, Sta
         );
         return Err(ConfigError::new(text).into());
     }
+    let retention = retention(config.purge.retention_days)?;
     let log_id = name_log(&chassis.db, &chassis.ids.next_uuid().to_string()).await?;
     let source = root_source(&config)?;
     let keys = Keys::sealed();
@@ -40,6 +42,7 @@ pub(crate) async fn start(chassis: Chassis, config: Config) -> Result<Parts, Sta
         db: chassis.db.clone(),
         keys,
         seal: Seal::new(source),
+        retention,
         rewrap_begun: Arc::default(),
         rewrap_per_second: config.rewrap.records_per_second,
         queues,
@@ -85,6 +88,17 @@ fn run_loops(vault: &Vault, chassis: &Chassis) {
         let rewrapper = rewrapper.clone();
         async move { rewrapper.run_rewrap().await }
     });
+}
+
+/// How long closed cards are kept.
+fn retention(days: u32) -> Result<Duration, StartError> {
+    let retention = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+    if retention < RETENTION_MIN {
+        let least = RETENTION_MIN.as_secs() / (24 * 60 * 60);
+        let text = format!("purge.retention_days: {days} is too short: at least {least}");
+        return Err(ConfigError::new(text).into());
+    }
+    Ok(retention)
 }
 
 /// Where the configuration says that the root key comes from.

@@ -7,7 +7,9 @@ mod it {
     mod hsm;
     mod issue;
     mod keys;
+    mod memory;
     mod password;
+    mod purge;
     mod reveal;
     mod seal;
     mod secrecy;

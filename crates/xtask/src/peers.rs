@@ -6,8 +6,17 @@ use crate::run::{command, say, step};
 
 /// Our contract is checked with this version of buf.
 const BUF: &str = "@bufbuild/buf@1.75.0";
-/// Python packages of the partner example and of the ISO 8583 peer.
-const PYTHON: [&str; 3] = ["grpcio==1.85.1", "grpcio-tools==1.85.1", "pyiso8583==4.0.1"];
+/// Python packages of the partner example, of the ISO 8583 peer, and of the webhooks' and mails'.
+const PYTHON: [&str; 6] = [
+    "grpcio==1.85.1",
+    "grpcio-tools==1.85.1",
+    "pyiso8583==4.0.1",
+    "standardwebhooks==1.1.0",
+    "aiosmtpd==1.4.6",
+    "cryptography==50.0.2",
+];
+/// The payment cryptography in Python.
+const PSEC: &str = "psec==1.3.0";
 /// cargo-deny checks licences, bans and sources.
 const CARGO_DENY: &str = "0.20.2";
 
@@ -15,8 +24,13 @@ const CARGO_DENY: &str = "0.20.2";
 pub(crate) fn all() -> Result<(), String> {
     let mut failed = Vec::new();
     type Check = fn() -> Result<(), String>;
-    let checks: [(&str, Check); 4] =
-        [("contract", contract), ("python", python), ("alerts", alerts), ("dependencies", dependencies)];
+    let checks: [(&str, Check); 5] = [
+        ("contract", contract),
+        ("python", python),
+        ("vault", vault),
+        ("alerts", alerts),
+        ("dependencies", dependencies),
+    ];
     for (name, check) in checks {
         if let Err(problem) = check() {
             say(&format!("✗ {name}: {problem}"));
@@ -44,7 +58,34 @@ fn python() -> Result<(), String> {
     )?;
     step("the bursar binary", command("cargo", &["build", "--quiet", "--package", "bursar"]))?;
     step("pyiso8583 agrees with us", command(&program, &["tests/peers/iso8583_differential.py"]))?;
+    step(
+        "the notifications' example, which the peer drives",
+        command("cargo", &["build", "--quiet", "--package", "bursar-notifications", "--examples"]),
+    )?;
+    step(
+        "standardwebhooks and an SMTP server agree with us",
+        command(&program, &["tests/peers/notifications.py"]),
+    )?;
     step("a bank partner in Python", command(&program, &["tests/peers/bank_partner.py"]))
+}
+
+/// The root key in SoftHSM, and card verification values against an implementation in Python.
+fn vault() -> Result<(), String> {
+    const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+    if !std::path::Path::new(MODULE).exists() {
+        install::debian(&["softhsm2"])?;
+    }
+    step(
+        "the root key in SoftHSM",
+        command("cargo", &["test", "--quiet", "--package", "bursar-vault", "--test", "it", "hsm"]),
+    )?;
+    let interpreter = install::python(&[PSEC])?;
+    let program = interpreter.to_string_lossy();
+    step(
+        "the vault's example, which the peer drives",
+        command("cargo", &["build", "--quiet", "--package", "bursar-vault", "--examples"]),
+    )?;
+    step("psec agrees with us", command(&program, &["tests/peers/cvv_differential.py"]))
 }
 
 /// Prometheus' own checker over our alert rules.

@@ -14,6 +14,12 @@ pub(crate) fn all() -> Result<(), String> {
     );
     kills.env("BURSAR_SOAK_ROUNDS", ROUNDS);
     step("kills during the journey", kills)?;
+    let mut webhooks = command(
+        "cargo",
+        &["test", "--package", "bursar-notifications", "--test", "process", "--", "--nocapture", "kills::"],
+    );
+    webhooks.env("BURSAR_SOAK_ROUNDS", ROUNDS);
+    step("kills of the process that delivers webhooks", webhooks)?;
     let mut properties = command("cargo", &["test", "--workspace", "--lib", "--quiet"]);
     properties.env("PROPTEST_CASES", "20000");
     step("property tests, many cases", properties)

@@ -7,6 +7,7 @@ mod faults;
 mod journeys;
 mod receipts;
 mod refusals;
+mod sandbox;
 mod scenarios;
 mod secrets;
 mod story;

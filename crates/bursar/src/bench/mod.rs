@@ -3,12 +3,14 @@
 //! A figure is measured in rounds in which the two take turns; medians are compared, so that what else the machine does
 //! weighs on both.
 
+mod authorize;
 mod events;
 mod gateway;
 mod iso8583;
 mod ledger;
 mod place;
 mod publisher;
+mod screening;
 mod tell;
 mod vault;
 mod webhooks;
@@ -20,26 +22,39 @@ use crate::exit::Exit;
 
 /// Runs a bench on platforms of its own.
 pub(crate) async fn run(arguments: &Bench) -> Result<(), Exit> {
+    if matches!(arguments.name, BenchName::Screening)
+        && (arguments.pairs.is_some() || arguments.people.is_some())
+    {
+        return screening::judge(arguments);
+    }
     let name = match arguments.name {
         BenchName::Ledger => "ledger",
+        BenchName::Screening => "screening",
+        BenchName::Authorize => "authorize",
         BenchName::Iso8583 => "iso8583",
         BenchName::Gateway => "gateway",
         BenchName::Vault => "vault",
         BenchName::Webhooks => "webhooks",
         BenchName::Events => "events",
     };
-    if !matches!(arguments.name, BenchName::Ledger | BenchName::Vault) && !arguments.only.is_empty() {
-        return Err(Exit::usage("--only names figures of the ledger or the vault; leave it out"));
+    if !matches!(arguments.name, BenchName::Ledger | BenchName::Authorize | BenchName::Vault)
+        && !arguments.only.is_empty()
+    {
+        return Err(Exit::usage(
+            "--only names figures of the ledger, its decision or the vault: leave it out",
+        ));
     }
     let figures = match arguments.name {
         BenchName::Ledger => ledger::measure(arguments).await?,
+        BenchName::Screening => screening::measure(arguments).await?,
+        BenchName::Authorize => authorize::measure(arguments).await?,
         BenchName::Iso8583 => iso8583::measure(arguments).await?,
         BenchName::Gateway => gateway::measure(arguments).await?,
         BenchName::Vault => vault::measure(arguments).await?,
         BenchName::Webhooks => webhooks::measure(arguments).await?,
         BenchName::Events => events::measure(arguments).await?,
     };
-    let database = if arguments.name == BenchName::Iso8583 {
+    let database = if matches!(arguments.name, BenchName::Iso8583 | BenchName::Screening) {
         "none"
     } else if arguments.databases.database_url.is_some() {
         "postgres"

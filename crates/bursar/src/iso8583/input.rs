@@ -46,7 +46,7 @@ pub(super) fn written(message: &[u8], form: Form) -> Vec<u8> {
 }
 
 /// The bytes of a file of at most `max` bytes; `-` is standard input.
-pub(super) fn bytes(path: &Path, max: u64) -> Result<Vec<u8>, String> {
+pub(crate) fn bytes(path: &Path, max: u64) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
     let mut bytes = Vec::new();
     let source: Box<dyn std::io::Read> = match path.as_os_str() == "-" {

@@ -10,6 +10,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::exit::Exit;
 
+pub(crate) use input::bytes;
+
 /// Longest text of a profile that is read from a file, in bytes.
 const PROFILE_MAX: u64 = 256 * 1024;
 

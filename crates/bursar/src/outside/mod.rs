@@ -13,6 +13,8 @@ pub(crate) mod device;
 mod image;
 pub(crate) mod person;
 
+pub(crate) use device::Device;
+
 /// Minor units with two decimals as people write them: `88.50`.
 pub(crate) fn decimal(minor_units: i64) -> String {
     let sign = if minor_units < 0 { "-" } else { "" };

@@ -41,18 +41,22 @@ impl BankFiles {
 }
 
 fn response(imported: &Imported) -> ImportBankFileResponse {
-    let entries = imported.entries.iter().map(|entry| BankEntry {
+    let entries = imported.entries.iter().map(entry).collect();
+    ImportBankFileResponse {
+        bank_file: Some(imported.file.message()),
+        entries,
+        duplicate: imported.duplicate,
+    }
+}
+
+/// As the contract has it.
+pub(super) fn entry(entry: &store::StoredEntry) -> BankEntry {
+    BankEntry {
         bank_transaction_id: entry.bank_transaction_id.clone(),
         amount: Some(parse::money_message(entry.amount)),
         funding_reference: entry.funding_reference.clone(),
         outcome: entry.outcome,
         top_up_id: entry.top_up_id.map(|id| id.to_string()).unwrap_or_default(),
-    });
-    let entries = entries.collect();
-    ImportBankFileResponse {
-        bank_file: Some(imported.file.message()),
-        entries,
-        duplicate: imported.duplicate,
     }
 }
 

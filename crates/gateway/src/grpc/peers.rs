@@ -1,5 +1,7 @@
 //! The two services the gateway calls.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bursar_proto::access::Identity;
@@ -10,9 +12,11 @@ use bursar_proto::ledger::v1::{
     BookBankCreditResponse, GetPaymentRequest, Payment, PostPresentmentRequest, RefundPaymentRequest,
     ReversePaymentRequest,
 };
+use bursar_proto::vault::v1::stream_verify_card_response::Result as Verified;
 use bursar_proto::vault::v1::verification_service_client::VerificationServiceClient;
 use bursar_proto::vault::v1::{
-    VerifyCardPasswordRequest, VerifyCardPasswordResponse, VerifyCardRequest, VerifyCardResponse,
+    StreamVerifyCardRequest, StreamVerifyCardResponse, VerifyCardPasswordRequest, VerifyCardPasswordResponse,
+    VerifyCardRequest, VerifyCardResponse,
 };
 use bursar_service::client::PeerChannel;
 use bursar_service::config::ConfigError;
@@ -43,6 +47,9 @@ pub(crate) struct Peers {
     verification: VerificationServiceClient<PeerChannel>,
     payments: PaymentServiceClient<PeerChannel>,
     authorizations: Shared<Authorizations>,
+    verifications: Shared<Verifications>,
+    /// Numbers of the questions on the vault's stream.
+    questions: Arc<AtomicU64>,
     top_ups: TopUpServiceClient<PeerChannel>,
 }
 
@@ -50,9 +57,12 @@ impl Peers {
     pub(crate) fn connect(chassis: &Chassis) -> Result<Self, ConfigError> {
         let ledger = chassis.peer(Identity::Ledger)?;
         // Apart from the others: what is decided must not wait behind what is listed.
+        let cards = VerificationServiceClient::new(chassis.peer(Identity::Vault)?);
         let stream = Authorizations(PaymentServiceClient::new(chassis.peer(Identity::Ledger)?));
         Ok(Self {
             authorizations: Shared::new(stream, &chassis.supervisor),
+            verifications: Shared::new(Verifications(cards), &chassis.supervisor),
+            questions: Arc::default(),
             verification: VerificationServiceClient::new(chassis.peer(Identity::Vault)?),
             payments: PaymentServiceClient::new(ledger.clone()),
             top_ups: TopUpServiceClient::new(ledger),
@@ -75,10 +85,8 @@ impl Peers {
         let reply = patiently(Identity::Ledger, || {
             let (stream, request) = (self.authorizations.clone(), request.clone());
             async move {
-                let left = Deadline::current().map_or(UNHURRIED, Deadline::remaining).saturating_sub(MARGIN);
-                let deadline_ms = i32::try_from(left.as_millis()).unwrap_or(i32::MAX).clamp(1, 60_000);
                 let id = request.request_id.clone();
-                let ask = AuthorizeStreamRequest { authorize: Some(request), deadline_ms };
+                let ask = AuthorizeStreamRequest { authorize: Some(request), deadline_ms: time_left() };
                 let reply = stream.ask(id, ask).await?;
                 match refusal(reply.error_code, &reply.error_reason, reply.error_message) {
                     Some(status) => Err(status),
@@ -87,6 +95,33 @@ impl Peers {
             }
         });
         reply.await?.ok_or(GatewayError::BadAnswer { peer: "ledger", what: "the payment" })
+    }
+}
+
+/// Milliseconds that an answer is of use.
+fn time_left() -> i32 {
+    let left = Deadline::current().map_or(UNHURRIED, Deadline::remaining).saturating_sub(MARGIN);
+    i32::try_from(left.as_millis()).unwrap_or(i32::MAX).clamp(1, 60_000)
+}
+
+/// The vault's stream of questions about cards.
+#[derive(Debug)]
+struct Verifications(VerificationServiceClient<PeerChannel>);
+
+impl Twin for Verifications {
+    type Ask = StreamVerifyCardRequest;
+    type Reply = StreamVerifyCardResponse;
+
+    fn open(
+        &self,
+        asks: ReceiverStream<Self::Ask>,
+    ) -> BoxFuture<'static, Result<Streaming<Self::Reply>, Status>> {
+        let mut client = self.0.clone();
+        Box::pin(async move { client.stream_verify_card(asks).await.map(Response::into_inner) })
+    }
+
+    fn id(reply: &Self::Reply) -> &str {
+        &reply.request_id
     }
 }
 
@@ -139,11 +174,25 @@ impl Failure for Refusal {
 
 impl Issuer for Peers {
     fn verify_card(&self, request: VerifyCardRequest) -> Answer<'_, VerifyCardResponse> {
-        let mut client = self.verification.clone();
         Box::pin(async move {
-            // A try of the CVV2 counts each time, so a call whose answer got lost is not sent again by ourselves.
-            let answer = client.verify_card(request).await;
-            answer.map(Response::into_inner).map_err(|status| PeerError::new(Identity::Vault, &status).into())
+            // A try of the CVV2 counts each time, so a question whose answer got lost is not asked again by ourselves.
+            let id = self.questions.fetch_add(1, Ordering::Relaxed).to_string();
+            let ask = StreamVerifyCardRequest {
+                request_id: id.clone(),
+                deadline_ms: time_left(),
+                verify_card: Some(request),
+            };
+            let reply = self.verifications.ask(id, ask).await;
+            let result = reply.map_err(|status| PeerError::new(Identity::Vault, &status))?.result;
+            match result {
+                Some(Verified::VerifyCard(answer)) => Ok(answer),
+                Some(Verified::Error(error)) => {
+                    let status = refusal(error.code, &error.reason, error.message);
+                    let status = status.unwrap_or_else(|| Status::internal("an error without a code"));
+                    Err(PeerError::new(Identity::Vault, &status).into())
+                }
+                None => Err(GatewayError::BadAnswer { peer: "vault", what: "a result" }),
+            }
         })
     }
 

@@ -14,6 +14,8 @@ use super::purchase;
 use super::reference::{self, Kind};
 use super::work::{Reference, Task, Work};
 
+/// Field 60 in the sandbox's profile, of a clearing: more parts follow.
+const MORE_TO_COME: &str = "2";
 /// Field 24 of 1993: reversal of a part.
 const PARTIAL_REVERSAL: &str = "401";
 
@@ -40,6 +42,7 @@ impl Exchange {
         };
         drop(pan);
         let card_id = self.verify(request, deadline).await?.card_id;
+        let original = reference::original(message).ok();
         let authorization_code = message.approval_code().unwrap_or_default().trim().to_owned();
         let key = reference::key(&card_id, &network, kind);
         let task = match kind {
@@ -52,6 +55,7 @@ impl Exchange {
                 merchant: merchant.into(),
                 channel: channel.into(),
                 authorization_code,
+                more_to_come: message.text(60) == Some(MORE_TO_COME),
             }),
             _ => {
                 let sealer = self.desk.sealer.as_ref();
@@ -69,7 +73,12 @@ impl Exchange {
         let work = task.map(|task| Work {
             request_id: reference::request_id(&card_id, &network, kind),
             card_id: card_id.clone(),
-            network: Reference::from(network.clone()),
+            // What is presented was asked for by another message, where one is named.
+            network: match (&task, message.has(90) || message.has(56)) {
+                (Task::Present { .. }, true) => original.map(|it| it.network.into()).unwrap_or_default(),
+                (Task::Present { .. }, false) => Reference::default(),
+                _ => Reference::from(network.clone()),
+            },
             original_key: String::new(),
             task,
         });

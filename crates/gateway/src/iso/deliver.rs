@@ -136,16 +136,17 @@ impl Deliverer {
                     RefundPaymentRequest { request_id, payment_id: String::new(), card_id, amount, merchant };
                 self.issuer.refund(refund).await
             }
-            Task::Present { amount, merchant, channel, authorization_code } => {
+            Task::Present { amount, merchant, channel, authorization_code, more_to_come } => {
                 let presentment = PostPresentmentRequest {
                     request_id,
                     card_id,
                     amount: Some(amount.into()),
                     merchant: Some(merchant.into()),
                     channel,
-                    network,
+                    // Without a reference the authorization code leads to the payment.
+                    network: network.filter(|it| !it.stan.is_empty()),
                     authorization_code,
-                    more_to_come: false,
+                    more_to_come,
                 };
                 self.issuer.present(presentment).await
             }

@@ -1,5 +1,6 @@
 //! Partners' connections are opened, those they make and those we make, and served until the process stops.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +24,12 @@ const OPEN_MAX: Duration = Duration::from_secs(10);
 const CALL_AGAIN: Duration = Duration::from_millis(500);
 const CALL_AGAIN_MAX: Duration = Duration::from_secs(30);
 
-/// Opens every partner's connection, and serves them until the process stops.
-pub(crate) async fn serve(chassis: &Chassis, config: &Iso8583Config, desk: Desk) -> Result<(), StartError> {
+/// Opens every partner's connection, and serves them until the process stops; says where `[iso8583]` itself listens.
+pub(crate) async fn serve(
+    chassis: &Chassis,
+    config: &Iso8583Config,
+    desk: Desk,
+) -> Result<SocketAddr, StartError> {
     let desk = Arc::new(desk);
     let limits = Limits {
         connections: Arc::new(Semaphore::new(config.connections_max)),
@@ -32,6 +37,7 @@ pub(crate) async fn serve(chassis: &Chassis, config: &Iso8583Config, desk: Desk)
         idle_max: config.idle_max(),
         message_max: config.message_max(),
     };
+    let mut own = config.listen;
     for partner in partners(config, &desk)? {
         // New messages end with the drain; replies under way are still sent.
         let (limits, stop) = (limits.clone(), chassis.draining.clone());
@@ -43,12 +49,16 @@ pub(crate) async fn serve(chassis: &Chassis, config: &Iso8583Config, desk: Desk)
                         partner.name, partner.address
                     ))
                 })?;
+                // The first is that of `[iso8583]` itself; the system may have chosen its port.
+                if partner.address == config.listen.to_string() {
+                    own = listener.local_addr().unwrap_or(own);
+                }
                 chassis.supervisor.spawn_once("iso8583", accept(listener, partner, limits, stop));
             }
             Way::Call { .. } => chassis.supervisor.spawn_once("iso8583 call", call(partner, limits, stop)),
         }
     }
-    Ok(())
+    Ok(own)
 }
 
 pub(super) async fn accept(listener: TcpListener, partner: Partner, limits: Limits, stop: CancellationToken) {

@@ -20,23 +20,25 @@ mod work;
 
 use bursar_iso8583::Version;
 use bursar_service::{Backoff, Chassis, StartError};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub(crate) use deliver::Deliverer;
 pub(crate) use exchange::Desk;
 pub(crate) use keeper::Keeper;
+pub(crate) use partner::open_profile;
 use response_codes::ResponseCodes;
 pub(crate) use seal::Sealer;
 
 use crate::config::GatewayConfig;
 use crate::issuer::Issuer;
 
-/// Starts all of it.
+/// Starts all of it; says where `[iso8583]` itself listens.
 pub(crate) async fn serve(
     chassis: &Chassis,
     config: &GatewayConfig,
     issuer: Arc<dyn Issuer>,
-) -> Result<(), StartError> {
+) -> Result<SocketAddr, StartError> {
     let sealer = match &config.keys.master_file {
         Some(path) => Some(Sealer::open(path, chassis.sandbox, Arc::clone(&chassis.entropy))?),
         None => None,

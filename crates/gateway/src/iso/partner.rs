@@ -98,7 +98,7 @@ fn partner(
 }
 
 /// A profile that is built in, or that stands in a file.
-fn open_profile(name: &str) -> Result<Profile, String> {
+pub(crate) fn open_profile(name: &str) -> Result<Profile, String> {
     if !name.ends_with(".toml") {
         return Profile::builtin(name).map_err(|error| format!("`{name}`: {error}"));
     }

@@ -44,7 +44,14 @@ pub(crate) enum Task {
         sealed_card: Vec<u8>,
     },
     /// Post what was paid.
-    Present { amount: Amount, merchant: Shop, channel: i32, authorization_code: String },
+    Present {
+        amount: Amount,
+        merchant: Shop,
+        channel: i32,
+        authorization_code: String,
+        /// More will be presented for the same payment.
+        more_to_come: bool,
+    },
 }
 
 /// A message on its network.

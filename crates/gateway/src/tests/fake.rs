@@ -229,6 +229,7 @@ impl Issuer for FakeIssuer {
 
     fn reverse(&self, request: ReversePaymentRequest) -> Answer<'_, ()> {
         let mut known = self.known();
+        assert!(request.payment_id.is_empty() != request.network.is_none(), "one of the two: {request:?}");
         let answer = away(known.ledger).and_then(|()| known.take_back(&request));
         Box::pin(async move { answer })
     }
@@ -258,6 +259,7 @@ impl Issuer for FakeIssuer {
 
     fn payment(&self, request: GetPaymentRequest) -> Answer<'_, Payment> {
         let mut known = self.known();
+        assert!(request.payment_id.is_empty() != request.network.is_none(), "one of the two: {request:?}");
         let answer = away(known.ledger)
             .map(|()| known.find(&request.payment_id, request.network.as_ref()).cloned().unwrap_or_default());
         Box::pin(async move { answer })

@@ -61,6 +61,7 @@ impl Messenger for GrpcMessenger {
             customer_id: recipient.customer_id.to_string(),
             phone: recipient.phone.expose().to_owned(),
             locale: recipient.locale.as_str().to_owned(),
+            ..PutRecipientRequest::default()
         };
         let mut client = self.client.clone();
         Box::pin(async move { client.put_recipient(request).await.map(drop).map_err(|s| refusal(&s)) })

@@ -129,19 +129,27 @@ fn screening(evidence: &Evidence<'_>) -> Check {
         Screened::Unavailable { reason } => {
             Check::new(name, CheckOutcome::Review, format!("not screened: {reason}"))
         }
-        Screened::Run { list, version, hits, entries } if hits.is_empty() => Check::new(
-            name,
-            CheckOutcome::Passed,
-            format!("no hit among {entries} entries of {list} {version}"),
-        ),
-        Screened::Run { list, version, hits, .. } => {
-            let best = hits.iter().map(|hit| hit.score_bps).max().unwrap_or(0);
-            let found = hits.len();
-            Check::new(
-                name,
-                CheckOutcome::Review,
-                format!("{found} hit(s) on {list} {version}, the best {best} bps"),
-            )
+        Screened::Run { list, version, hits, entries, stale, .. } => {
+            let open = hits.iter().filter(|hit| !hit.cleared);
+            let best = open.clone().map(|hit| hit.score_bps).max();
+            let cleared = hits.len() - open.clone().count();
+            let also = if cleared > 0 { format!(", {cleared} cleared before") } else { String::new() };
+            match (best, stale) {
+                (Some(best), _) => {
+                    let found = open.count();
+                    let text = format!("{found} hit(s) on {list} {version}, the best {best} bps{also}");
+                    Check::new(name, CheckOutcome::Review, text)
+                }
+                (None, Some(stale)) => Check::new(
+                    name,
+                    CheckOutcome::Review,
+                    format!("no hit on {list} {version}{also}, but {stale}"),
+                ),
+                (None, None) => {
+                    let text = format!("no hit among {entries} entries of {list} {version}{also}");
+                    Check::new(name, CheckOutcome::Passed, text)
+                }
+            }
         }
     }
 }
@@ -194,8 +202,14 @@ mod tests {
     #[test]
     fn an_applicant_without_findings_passes_all() {
         let applicant = applicant();
-        let screened =
-            Screened::Run { list: "own".into(), version: "1".into(), entries: 3, hits: Vec::new() };
+        let screened = Screened::Run {
+            list: "own".into(),
+            version: "1".into(),
+            lists_hash: "00".into(),
+            entries: 3,
+            hits: Vec::new(),
+            stale: None,
+        };
         let checks = run(&Evidence {
             applicant: &applicant,
             years_min: 18,

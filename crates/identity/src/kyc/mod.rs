@@ -18,5 +18,6 @@ mod view;
 pub use apply::Stated;
 pub use download::Download;
 pub use review::{Decide, QueueKey};
+pub(crate) use submit::open_applicant;
 pub use upload::NewDocument;
 pub use view::{ApplicationView, CaseSummary, CaseView};

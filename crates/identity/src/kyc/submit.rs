@@ -17,7 +17,7 @@ use super::view::ApplicationView;
 use crate::auth::Asked;
 use crate::customer::{CustomerState, CustomerStep};
 use crate::keys::CustomerKey;
-use crate::screening::{ALGORITHM, Screened};
+use crate::screening::{ALGORITHM, Cause, Screened};
 use crate::store::cases::{self, CaseRow};
 use crate::store::findings::{self, RunRow};
 use crate::store::{customers, documents};
@@ -98,7 +98,7 @@ impl Core {
         now: Timestamp,
     ) -> Result<(), Error> {
         let applicant = open_applicant(key, case)?;
-        let screened = self.screener.screen(&applicant.full_name, applicant.birth_date);
+        let screened = self.screen_and_keep(tx, key, case, &applicant, Cause::Submitted).await?;
         let others = case.customer_id;
         let found = checks::run(&Evidence {
             applicant: &applicant,
@@ -162,7 +162,7 @@ impl Core {
 }
 
 /// What the applicant stated, opened. It held together when it was stated.
-fn open_applicant(key: &CustomerKey, case: &CaseRow) -> Result<Applicant, Error> {
+pub(crate) fn open_applicant(key: &CustomerKey, case: &CaseRow) -> Result<Applicant, Error> {
     let row = case.case_id.to_string();
     let text = |column, sealed: &[u8]| key.open_text(&cases::place(column, &row), sealed);
     let id_number = text("id_number_sealed", &case.id_number_sealed)?;

@@ -68,7 +68,7 @@ pub struct CaseView {
 
 impl Core {
     /// The key of a customer.
-    pub(super) async fn customer_key(
+    pub(crate) async fn customer_key(
         &self,
         tx: &mut Tx<'_>,
         customer: CustomerId,

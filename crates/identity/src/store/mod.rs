@@ -6,6 +6,7 @@ pub mod customers;
 pub mod documents;
 pub mod findings;
 pub mod guards;
+pub mod screenings;
 pub mod sessions;
 pub mod sign_ups;
 
@@ -15,8 +16,10 @@ use bursar_service::migrate::Migration;
 use crate::keys::MAC_LENGTH;
 
 /// The schema, step by step.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "identity", sql: include_str!("schema.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "identity", sql: include_str!("schema.sql") },
+    Migration { version: 2, name: "screening", sql: include_str!("screening.sql") },
+];
 
 /// Keeps the check value of the master key at the first start; tells whether it is the kept one at each further.
 ///

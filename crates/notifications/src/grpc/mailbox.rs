@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 
 use super::text_as;
 use crate::error::NotificationsError;
-use crate::sms::mailbox::{Letter, Mailbox, Query};
+use crate::providers::mailbox::{Letter, Mailbox, Query};
 
 /// Longest wait, in milliseconds.
 const WAIT_MS_MAX: i32 = 30_000;
@@ -66,7 +66,8 @@ impl MailboxService for Mailboxes {
 fn mailbox_message(letter: &Letter, address: &str) -> MailboxMessage {
     MailboxMessage {
         message_id: letter.message_id.to_string(),
-        channel: MessageChannel::Sms.into(),
+        channel: if letter.mail { MessageChannel::Email } else { MessageChannel::Sms }.into(),
+        title: letter.title.clone(),
         address: address.to_owned(),
         locale: letter.locale.tag().to_owned(),
         body: letter.body.to_string(),

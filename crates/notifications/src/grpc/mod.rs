@@ -13,15 +13,21 @@ use bursar_service::error::Invalid;
 use bursar_service::idempotency::keyed_digest;
 use bursar_service::{CallContext, parse};
 use prost::Message;
+use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tonic::service::Routes;
 
 use crate::core::{Core, Mutation};
-use crate::sms::mailbox::Mailbox;
+use crate::providers::mailbox::Mailbox;
 
 /// The services of notifications; the mailbox in the sandbox only.
-pub(crate) fn routes(core: &Core, mailbox: Option<Arc<Mailbox>>, max_message_bytes: usize) -> Routes {
-    let messages = MessageServiceServer::new(messages::Messages::new(core.clone()));
+pub(crate) fn routes(
+    core: &Core,
+    mailbox: Option<Arc<Mailbox>>,
+    max_message_bytes: usize,
+    draining: CancellationToken,
+) -> Routes {
+    let messages = MessageServiceServer::new(messages::Messages::new(core.clone(), draining));
     let webhooks = WebhookServiceServer::new(webhooks::Webhooks::new(core.clone()));
     let routes = Routes::new(messages.max_decoding_message_size(max_message_bytes))
         .add_service(webhooks.max_decoding_message_size(max_message_bytes));

@@ -9,10 +9,15 @@ use super::decision;
 use super::facts::Facts;
 use super::locale::Locale;
 use super::template::{Malformed, MissingFact, Template};
-use crate::sms::code::Purpose;
+use crate::providers::code::Purpose;
 
 const ZH_CN: &str = include_str!("../../templates/zh-CN.toml");
 const EN: &str = include_str!("../../templates/en.toml");
+
+/// Template of the notice that a customer can be reached elsewhere.
+pub const CONTACT_CHANGED: &str = "contact_changed";
+/// Template of a digest.
+pub const DIGEST: &str = "digest";
 
 /// Why the texts cannot be used. A fault of the files in this crate, found at the start and by its tests.
 #[derive(Debug, thiserror::Error)]
@@ -187,7 +192,7 @@ impl Language {
 /// The names of all templates that the program uses.
 fn needed() -> impl Iterator<Item = &'static str> {
     let events = decision::RULES.iter().map(|rule| rule.template);
-    events.chain(Purpose::ALL.into_iter().map(Purpose::template))
+    events.chain(Purpose::ALL.into_iter().map(Purpose::template)).chain([CONTACT_CHANGED, DIGEST])
 }
 
 #[cfg(test)]

@@ -9,13 +9,15 @@ use bursar_service::idempotency::{Scope, once};
 use bursar_types::Timestamp;
 use bursar_types::id::MessageId;
 
+use zeroize::Zeroizing;
+
 use super::facts::Facts;
 use super::locale::Locale;
 use crate::core::{Core, Mutation};
 use crate::error::NotificationsError;
-use crate::sms::OutgoingSms;
-use crate::sms::code::{EVENT_TYPE, OneTimeCode, Purpose};
-use crate::sms::phone::Phone;
+use crate::providers::code::{EVENT_TYPE, OneTimeCode, Purpose};
+use crate::providers::phone::Phone;
+use crate::providers::{Address, Outgoing};
 use crate::store::codes;
 
 /// A code to be sent.
@@ -92,7 +94,7 @@ impl Core {
         message_id: MessageId,
         order: &CodeOrder,
         now: Timestamp,
-    ) -> Result<OutgoingSms, NotificationsError> {
+    ) -> Result<Outgoing, NotificationsError> {
         // Rounded up: nobody should be told a time that is over before the code is.
         let minutes = order.expire_time.since(now).as_secs().div_ceil(60).max(1);
         let mut facts = Facts::default();
@@ -100,9 +102,10 @@ impl Core {
             facts = facts.with("code", code.expose()).with("minutes", minutes.to_string());
         }
         let text = self.catalog.render_sms(order.purpose.template(), order.locale, &facts)?;
-        Ok(OutgoingSms {
+        Ok(Outgoing {
             message_id,
-            phone: order.phone.clone(),
+            address: Address::Phone(order.phone.clone()),
+            title: Zeroizing::default(),
             locale: order.locale,
             event_type: if order.code.is_some() { EVENT_TYPE } else { order.purpose.as_str() }.to_owned(),
             text,

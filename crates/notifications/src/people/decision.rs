@@ -1,7 +1,12 @@
 //! Which events become messages to people, and over which channels: a pure function of the event.
 
+use std::str::FromStr;
+
 use bursar_proto::event::v1::Event;
+use bursar_proto::ledger::v1::PaymentChanged;
+use bursar_types::Asset;
 use bursar_types::id::CustomerId;
+use serde::{Deserialize, Serialize};
 
 use super::facts::{self, BadEvent, Facts, Told};
 
@@ -10,17 +15,56 @@ use super::facts::{self, BadEvent, Facts, Told};
 pub enum Class {
     /// About the safety of the account: goes out whatever the customer prefers.
     Mandatory,
-    /// About what the customer does with the account.
+    /// About what the customer does with the account: as the customer prefers.
     Service,
+    /// Of no hurry: as the customer prefers, and with others if that is preferred.
+    Optional,
+}
+
+/// What a message is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Category {
+    /// The safety of the account.
+    Security,
+    /// Payments and top-ups.
+    Payments,
+    /// Cards and the account.
+    Account,
 }
 
 /// A way to a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Channel {
     /// The inbox in the wallet. Every message goes there.
     Inbox,
     /// A text message.
     Sms,
+    /// An e-mail.
+    Email,
+}
+
+impl Channel {
+    /// As it is stored and told.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbox => "inbox",
+            Self::Sms => "sms",
+            Self::Email => "email",
+        }
+    }
+}
+
+impl FromStr for Channel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Inbox, Self::Sms, Self::Email]
+            .into_iter()
+            .find(|channel| channel.as_str() == text)
+            .ok_or_else(|| format!("`{text}` is no channel"))
+    }
 }
 
 /// What is done with events of one type.
@@ -32,6 +76,8 @@ pub struct Rule {
     pub template: &'static str,
     /// Its class.
     pub class: Class,
+    /// What it is about.
+    pub category: Category,
     /// Where it goes.
     pub channels: &'static [Channel],
     read: fn(&Event) -> Result<Told, BadEvent>,
@@ -44,20 +90,26 @@ pub struct Notice {
     pub customer_id: CustomerId,
     /// By which rule.
     pub rule: &'static Rule,
+    /// Its class: the rule's, or more.
+    pub class: Class,
     /// What it says.
     pub facts: Facts,
 }
 
-const INBOX: &[Channel] = &[Channel::Inbox];
 const BOTH: &[Channel] = &[Channel::Inbox, Channel::Sms];
+const MAIL: &[Channel] = &[Channel::Inbox, Channel::Email];
+
+/// A payment of so many major units of its currency is told whatever the customer prefers.
+const LARGE_PAYMENT: i64 = 5_000;
 
 macro_rules! rules {
-    ($($event_type:literal $template:literal $class:ident $channels:ident $read:ident),+ $(,)?) => {
+    ($($event_type:literal $template:literal $class:ident $category:ident $channels:ident $read:ident),+ $(,)?) => {
         /// Every type of event that becomes a message. All others become none.
         pub static RULES: &[Rule] = &[$(Rule {
             event_type: $event_type,
             template: $template,
             class: Class::$class,
+            category: Category::$category,
             channels: $channels,
             read: facts::$read,
         }),+];
@@ -65,25 +117,25 @@ macro_rules! rules {
 }
 
 rules! {
-    "identity.customer.registered" "welcome" Service BOTH registered,
-    "identity.session.opened" "session_opened" Mandatory BOTH session,
-    "identity.kyc.submitted" "kyc_submitted" Service INBOX kyc_submitted,
-    "identity.kyc.approved" "kyc_approved" Mandatory BOTH kyc_decided,
-    "identity.kyc.rejected" "kyc_rejected" Mandatory BOTH kyc_decided,
-    "identity.kyc.more_info" "kyc_more_info" Mandatory BOTH kyc_decided,
-    "vault.card_password.set" "card_password_set" Mandatory BOTH password_set,
-    "vault.card_password.locked" "card_password_locked" Mandatory BOTH password_locked,
-    "vault.card.revealed" "card_revealed" Mandatory BOTH revealed,
-    "ledger.card.issued" "card_issued" Service INBOX card,
-    "ledger.card.activated" "card_activated" Service BOTH card,
-    "ledger.card.frozen" "card_frozen" Mandatory BOTH card,
-    "ledger.card.unfrozen" "card_unfrozen" Mandatory BOTH card,
-    "ledger.payment.approved" "payment_approved" Service BOTH payment,
-    "ledger.payment.declined" "payment_declined" Service BOTH payment,
-    "ledger.payment.cleared" "payment_cleared" Service INBOX payment,
-    "ledger.payment.reversed" "payment_reversed" Service BOTH payment,
-    "ledger.payment.refunded" "payment_refunded" Service BOTH payment,
-    "ledger.top_up.settled" "top_up_settled" Service BOTH top_up,
+    "identity.customer.registered" "welcome" Service Account BOTH registered,
+    "identity.session.opened" "session_opened" Mandatory Security BOTH session,
+    "identity.kyc.submitted" "kyc_submitted" Optional Account MAIL kyc_submitted,
+    "identity.kyc.approved" "kyc_approved" Mandatory Security BOTH kyc_decided,
+    "identity.kyc.rejected" "kyc_rejected" Mandatory Security BOTH kyc_decided,
+    "identity.kyc.more_info" "kyc_more_info" Mandatory Security BOTH kyc_decided,
+    "vault.card_password.set" "card_password_set" Mandatory Security BOTH password_set,
+    "vault.card_password.locked" "card_password_locked" Mandatory Security BOTH password_locked,
+    "vault.card.revealed" "card_revealed" Mandatory Security BOTH revealed,
+    "ledger.card.issued" "card_issued" Optional Account MAIL card,
+    "ledger.card.activated" "card_activated" Service Account BOTH card,
+    "ledger.card.frozen" "card_frozen" Mandatory Security BOTH card,
+    "ledger.card.unfrozen" "card_unfrozen" Mandatory Security BOTH card,
+    "ledger.payment.approved" "payment_approved" Service Payments BOTH payment,
+    "ledger.payment.declined" "payment_declined" Service Payments BOTH payment,
+    "ledger.payment.cleared" "payment_cleared" Optional Payments MAIL payment,
+    "ledger.payment.reversed" "payment_reversed" Service Payments BOTH payment,
+    "ledger.payment.refunded" "payment_refunded" Service Payments BOTH payment,
+    "ledger.top_up.settled" "top_up_settled" Service Payments BOTH top_up,
 }
 
 /// The rule for events of this type.
@@ -98,7 +150,20 @@ pub fn rule(event_type: &str) -> Option<&'static Rule> {
 pub fn decide(event: &Event) -> Result<Option<Notice>, BadEvent> {
     let Some(rule) = rule(&event.r#type) else { return Ok(None) };
     let told = (rule.read)(event)?;
-    Ok(told.map(|(customer_id, facts)| Notice { customer_id, rule, facts }))
+    let class = if is_large(event) { Class::Mandatory } else { rule.class };
+    Ok(told.map(|(customer_id, facts)| Notice { customer_id, rule, class, facts }))
+}
+
+/// Whether it is a large payment that was approved.
+fn is_large(event: &Event) -> bool {
+    if event.r#type != "ledger.payment.approved" {
+        return false;
+    }
+    let approved = facts::payload::<PaymentChanged>(event).ok().and_then(|changed| changed.payment?.approved);
+    approved.is_some_and(|money| {
+        let exponent = Asset::from_code(&money.asset).map_or(2, |asset| asset.exponent());
+        money.minor_units / 10_i64.saturating_pow(exponent.into()) >= LARGE_PAYMENT
+    })
 }
 
 #[cfg(test)]
@@ -113,6 +178,16 @@ mod tests {
             if rule.class == Class::Mandatory {
                 assert!(rule.channels.contains(&Channel::Sms), "{}", rule.event_type);
             }
+        }
+    }
+
+    #[test]
+    fn a_large_payment_is_told_whatever_is_preferred() {
+        for (minor_units, class) in [(499_999, Class::Service), (500_000, Class::Mandatory)] {
+            let event = samples::payment("ledger.payment.approved", |changed| {
+                changed.payment.as_mut().unwrap().approved = samples::cny(minor_units);
+            });
+            assert_eq!(decide(&event).unwrap().unwrap().class, class, "{minor_units}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! Messages to people: which events become messages ([`decision`]), what they say ([`facts`], [`catalog`]), and
-//! their way out ([`outbox`]).
+//! Messages to people: which events become messages ([`decision`]), what they say ([`facts`], [`catalog`]),
+//! which ways they take and when ([`plan`], [`preferences`]), and their way out ([`outbox`]).
 
 pub mod catalog;
 pub mod codes;
@@ -8,4 +8,7 @@ pub mod facts;
 pub mod inbox;
 pub mod locale;
 pub mod outbox;
+pub mod plan;
+pub mod preferences;
+pub mod stream;
 pub mod template;

@@ -1,4 +1,4 @@
-//! The way of text messages to the provider: claimed, written out in the recipient's language, handed over, noted.
+//! The way of messages to the providers: claimed, written out in the recipient's language, handed over, noted.
 //!
 //! A claimed message is leased: if this process dies, it is due again when the lease ends and handed over with the
 //! same id, by which the provider knows it.
@@ -10,14 +10,18 @@ use bursar_proto::notifications::v1::MessageDelivered;
 use bursar_service::db::{Db, DbError, Isolation};
 use bursar_service::events::{EventLog, NewEvent};
 use bursar_types::Clock;
+use bursar_types::id::{MessageId, TypedId as _, Uuid};
 use futures::{StreamExt as _, stream};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, DIGEST, RenderError};
+use super::decision::Channel;
+use super::facts::Facts;
 use crate::keys::{Keys, Kind};
-use crate::sms::{OutgoingSms, SendError, SmsProvider};
-use crate::store::texts::{self, ClaimedText, TextOutcome};
+use crate::providers::{Address, Carrier, Outgoing, SendError};
+use crate::store::sendings::{self, Claimed, Outcome};
 
 /// Messages claimed at once: two rounds of those handed over at once, so that a lease outlasts a slow provider.
 const CLAIM_MAX: i64 = 16;
@@ -37,7 +41,7 @@ const DATABASE_PAUSE: Duration = Duration::from_millis(500);
 /// Waits after the first, second, … failed attempt, in seconds. After some three hours a notice is of no more use.
 const WAITS: [u64; 7] = [5, 30, 120, 600, 1_800, 3_600, 3_600];
 
-/// Hands text messages to the provider.
+/// Hands messages to the providers.
 #[derive(Clone, Debug)]
 pub struct Outbox {
     /// The database.
@@ -50,8 +54,10 @@ pub struct Outbox {
     pub clock: Arc<dyn Clock>,
     /// The texts.
     pub catalog: Arc<Catalog>,
-    /// Who takes the messages.
-    pub provider: Arc<dyn SmsProvider>,
+    /// Who takes text messages.
+    pub provider: Arc<dyn Carrier>,
+    /// Who takes e-mail, if anybody does.
+    pub mail: Option<Arc<dyn Carrier>>,
     /// Told when something new is due.
     pub wake: Arc<Notify>,
 }
@@ -65,7 +71,7 @@ impl Outbox {
                 () = shutdown.cancelled() => return,
             };
             let pause = round.unwrap_or_else(|error| {
-                tracing::warn!(%error, "text messages wait for the database");
+                tracing::warn!(%error, "messages wait for the database");
                 DATABASE_PAUSE
             });
             tokio::select! {
@@ -83,11 +89,14 @@ impl Outbox {
             let claimed = self
                 .db
                 .write_at(Isolation::ReadCommitted, |tx| {
-                    Box::pin(texts::claim(tx, now, now.plus(LEASE), CLAIM_MAX))
+                    Box::pin(async move {
+                        sendings::fold_digests(tx, now, CLAIM_MAX).await?;
+                        sendings::claim(tx, now, now.plus(LEASE), CLAIM_MAX).await
+                    })
                 })
                 .await?;
             if claimed.is_empty() {
-                let due = self.db.read(|tx| Box::pin(texts::next_due(tx))).await?;
+                let due = self.db.read(|tx| Box::pin(sendings::next_due(tx))).await?;
                 return Ok(due.map_or(LOOK_EVERY, |due| due.since(now).min(LOOK_EVERY)));
             }
             // Collected first: a stream over the closure itself is not `Send` to the compiler's eye.
@@ -99,34 +108,44 @@ impl Outbox {
         }
     }
 
-    async fn attempt(&self, text: &ClaimedText) -> Result<(), DbError> {
-        let sent = match self.write_out(text) {
-            Ok(sms) => self.provider.send(&sms).await,
+    async fn attempt(&self, claimed: &Claimed) -> Result<(), DbError> {
+        let sent = match self.write_out(claimed) {
+            Ok((carrier, message)) => carrier.send(&message).await,
             Err(problem) => Err(SendError::Refused(problem)),
         };
         let now = self.clock.now();
+        let uncertain = matches!(sent, Err(SendError::Uncertain(_)));
         let (outcome, problem) = match sent {
-            Ok(()) => (TextOutcome::Sent, None),
-            Err(error) => (after_failure(&error, text.attempts, now), Some(error.to_string())),
+            Ok(()) => (Outcome::Sent, None),
+            Err(error) => (after_failure(&error, claimed.attempts, now), Some(error.to_string())),
         };
-        if matches!(outcome, TextOutcome::Dead) {
-            tracing::warn!(message = %text.message_id, problem, "a text message is given up");
+        if outcome == Outcome::Dead {
+            let channel = claimed.channel.as_str();
+            tracing::warn!(message = %claimed.message_id, channel, problem, "a message is given up");
         }
-        let (outcome, problem) = (&outcome, problem.as_ref());
+        let result = match outcome {
+            Outcome::Sent => "sent",
+            Outcome::Again(_) => "again",
+            Outcome::Dead => "dead",
+        };
+        metrics::counter!(
+            "bursar_message_attempts_total", "channel" => claimed.channel.as_str(), "result" => result
+        )
+        .increment(1);
+        let problem = problem.as_deref();
         self.db
             .write_at(Isolation::ReadCommitted, |tx| {
                 Box::pin(async move {
-                    let settled =
-                        texts::settle(tx, text.customer_id, text.message_id, outcome, problem, now).await?;
-                    if settled && matches!(outcome, TextOutcome::Sent) {
+                    let settled = sendings::settle(tx, claimed, outcome, problem, uncertain, now).await?;
+                    if settled && outcome == Outcome::Sent {
                         let delivered = MessageDelivered {
-                            message_id: text.message_id.to_string(),
-                            customer_id: text.customer_id.to_string(),
-                            channel: "sms".to_owned(),
-                            event_type: text.event_type.clone(),
+                            message_id: claimed.message_id.to_string(),
+                            customer_id: claimed.customer_id.to_string(),
+                            channel: claimed.channel.as_str().to_owned(),
+                            event_type: claimed.event_type.clone(),
                         };
                         let event =
-                            NewEvent::new("notifications.message.delivered", text.message_id, &delivered);
+                            NewEvent::new("notifications.message.delivered", claimed.message_id, &delivered);
                         self.events.publish(tx, event)?;
                     }
                     Ok(())
@@ -135,34 +154,73 @@ impl Outbox {
             .await
     }
 
-    fn write_out(&self, text: &ClaimedText) -> Result<OutgoingSms, String> {
-        let phone = self
+    fn write_out(&self, claimed: &Claimed) -> Result<(&Arc<dyn Carrier>, Outgoing), String> {
+        let (carrier, kind) = match claimed.channel {
+            Channel::Sms => (Some(&self.provider), Kind::Phone),
+            Channel::Email => (self.mail.as_ref(), Kind::Email),
+            Channel::Inbox => (None, Kind::Phone),
+        };
+        let carrier = carrier.ok_or("nobody takes messages by this way")?;
+        let sealed = claimed.address.as_ref().ok_or("the recipient has no such address")?;
+        let address = self
             .keys
-            .open(Kind::Phone, &text.customer_id.to_string(), &text.phone)
+            .open(kind, &claimed.customer_id.to_string(), sealed)
             .map_err(|error| error.to_string())?;
-        let phone = std::str::from_utf8(&phone)
+        let address: Address = std::str::from_utf8(&address)
             .ok()
-            .and_then(|phone| phone.parse().ok())
-            .ok_or("the stored phone number is damaged")?;
-        let words = self
-            .catalog
-            .render_sms(&text.template, text.locale, &text.facts)
-            .map_err(|error| error.to_string())?;
-        Ok(OutgoingSms {
-            message_id: text.message_id,
-            phone,
-            locale: text.locale,
-            event_type: text.event_type.clone(),
-            text: words,
+            .and_then(|address| address.parse().ok())
+            .ok_or("the stored address is damaged")?;
+        let (title, text) = self.words(claimed).map_err(|error| error.to_string())?;
+        let message = Outgoing {
+            message_id: sending_id(claimed.message_id, claimed.number),
+            address,
+            locale: claimed.locale,
+            event_type: claimed.event_type.clone(),
+            title,
+            text,
             code: None,
-        })
+        };
+        Ok((carrier, message))
+    }
+
+    /// Title and text: those of the message, or of a digest that tells the titles of several.
+    fn words(&self, claimed: &Claimed) -> Result<(Zeroizing<String>, Zeroizing<String>), RenderError> {
+        let sms = claimed.channel == Channel::Sms;
+        let (template, facts) = match claimed.digest.len() {
+            0 | 1 => (claimed.template.as_str(), claimed.facts.clone()),
+            count => (DIGEST, Facts::default().with("count", count.to_string())),
+        };
+        let title = match sms {
+            true => Zeroizing::default(),
+            false => self.catalog.render(template, claimed.locale, &facts)?.title,
+        };
+        let mut text = match sms {
+            true => self.catalog.render_sms(template, claimed.locale, &facts)?,
+            false => self.catalog.render(template, claimed.locale, &facts)?.body,
+        };
+        if claimed.digest.len() > 1 {
+            for (template, facts) in &claimed.digest {
+                text.push_str("\n- ");
+                text.push_str(&self.catalog.render(template, claimed.locale, facts)?.title);
+            }
+        }
+        Ok((title, text))
     }
 }
 
-fn after_failure(error: &SendError, attempts: i64, now: bursar_types::Timestamp) -> TextOutcome {
+/// The id of a sending, by which its provider knows it: the message's for the first, and one that follows from it for
+/// each further one, or a provider would take what goes to a second address for a repetition.
+fn sending_id(message_id: MessageId, number: i64) -> MessageId {
+    let place = u128::from(number.unsigned_abs().saturating_sub(1));
+    MessageId::from_uuid(Uuid::from_u128(message_id.as_uuid().as_u128() ^ place))
+}
+
+fn after_failure(error: &SendError, attempts: i64, now: bursar_types::Timestamp) -> Outcome {
     let wait = usize::try_from(attempts - 1).ok().and_then(|index| WAITS.get(index));
     match (error, wait) {
-        (SendError::TryAgain(_), Some(wait)) => TextOutcome::Again(now.plus(Duration::from_secs(*wait))),
-        _ => TextOutcome::Dead,
+        (SendError::TryAgain(_) | SendError::Uncertain(_), Some(wait)) => {
+            Outcome::Again(now.plus(Duration::from_secs(*wait)))
+        }
+        _ => Outcome::Dead,
     }
 }

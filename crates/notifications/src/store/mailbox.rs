@@ -5,7 +5,7 @@ use bursar_types::Timestamp;
 use bursar_types::id::MessageId;
 use zeroize::Zeroizing;
 
-use crate::sms::mailbox::Letter;
+use crate::providers::mailbox::Letter;
 
 /// When the last message arrived.
 pub(crate) async fn last_arrival(tx: &mut Tx<'_>) -> Result<Timestamp, DbError> {
@@ -23,8 +23,8 @@ pub(crate) async fn arrival_of(tx: &mut Tx<'_>, id: MessageId) -> Result<Option<
 /// Puts a message in, unless it is there already.
 pub(crate) async fn insert(tx: &mut Tx<'_>, address: [u8; 32], letter: &Letter) -> Result<(), DbError> {
     tx.query(
-        "INSERT INTO mailbox (message_id, address, arrival, locale, body, event_type)
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (message_id) DO NOTHING",
+        "INSERT INTO mailbox (message_id, address, arrival, locale, body, event_type, channel, title)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (message_id) DO NOTHING",
     )
     .bind_id(letter.message_id)
     .bind(address)
@@ -32,6 +32,8 @@ pub(crate) async fn insert(tx: &mut Tx<'_>, address: [u8; 32], letter: &Letter) 
     .bind(letter.locale.tag())
     .bind(letter.body.as_str())
     .bind(&letter.event_type)
+    .bind(if letter.mail { "email" } else { "sms" })
+    .bind(&letter.title)
     .execute()
     .await?;
     Ok(())
@@ -47,7 +49,7 @@ pub(crate) async fn read(
 ) -> Result<Vec<Letter>, DbError> {
     let rows = tx
         .query(
-            "SELECT message_id, arrival, locale, body, event_type FROM mailbox
+            "SELECT message_id, arrival, locale, body, event_type, channel, title FROM mailbox
              WHERE address = $1 AND arrival > $2 AND ($3 = '' OR event_type = $3) ORDER BY arrival LIMIT $4",
         )
         .bind(address)
@@ -62,6 +64,8 @@ pub(crate) async fn read(
             arrived: row.get("arrival")?,
             locale: row.parse("locale")?,
             body: Zeroizing::new(row.get("body")?),
+            mail: row.get::<String>("channel")? == "email",
+            title: row.get("title")?,
             code: None,
             event_type: row.get("event_type")?,
         })

@@ -90,6 +90,26 @@ pub(crate) async fn list(
     rows.iter().map(stored).collect()
 }
 
+/// Messages of an inbox after the number `after`, oldest first.
+pub(crate) async fn after(
+    tx: &mut Tx<'_>,
+    customer_id: CustomerId,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<StoredMessage>, DbError> {
+    let rows = tx
+        .query(
+            "SELECT number, message_id, event_type, template, facts, create_time, read_time FROM messages
+             WHERE customer_id = $1 AND number > $2 ORDER BY number LIMIT $3",
+        )
+        .bind_id(customer_id)
+        .bind(after)
+        .bind(limit)
+        .fetch_all()
+        .await?;
+    rows.iter().map(stored).collect()
+}
+
 /// What is known of an inbox as a whole.
 #[derive(Default)]
 pub(crate) struct Head {

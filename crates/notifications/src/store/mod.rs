@@ -9,9 +9,10 @@ pub(crate) mod dump;
 pub(crate) mod endpoints;
 pub(crate) mod mailbox;
 pub(crate) mod messages;
+pub(crate) mod preferences;
 pub(crate) mod recipients;
 pub(crate) mod secrets;
-pub(crate) mod texts;
+pub(crate) mod sendings;
 
 use bursar_service::migrate::Migration;
 
@@ -19,4 +20,5 @@ use bursar_service::migrate::Migration;
 pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "people and webhooks", sql: include_str!("schema_1.sql") },
     Migration { version: 2, name: "webhooks in full", sql: include_str!("schema_2.sql") },
+    Migration { version: 3, name: "ways to people", sql: include_str!("schema_3.sql") },
 ];

@@ -12,13 +12,14 @@ use bursar_service::{parse, reason_of};
 use bursar_testkit::on_both_databases;
 use bursar_types::{Clock as _, Reason};
 use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::support::{World, call, fresh, request_id};
 use crate::grpc::mailbox::Mailboxes;
 use crate::grpc::messages::Messages;
+use crate::providers::{Carrier, Outgoing, SendError};
 use crate::samples;
-use crate::sms::{OutgoingSms, SendError, SmsProvider};
 use crate::store::dump::{dump, holds};
 
 const PHONE: &str = "+8613800138000";
@@ -35,7 +36,7 @@ fn order(world: &World, number: u8, code: &str) -> SendOneTimeCodeRequest {
 }
 
 async fn send(world: &World, order: SendOneTimeCodeRequest) -> Result<String, Status> {
-    let messages = Messages::new(world.core.clone());
+    let messages = Messages::new(world.core.clone(), CancellationToken::new());
     let sent = messages.send_one_time_code(call(Identity::Identity, order)).await?;
     Ok(sent.into_inner().message_id)
 }
@@ -152,8 +153,9 @@ on_both_databases! {
             customer_id: samples::CUSTOMER.into(),
             phone: PHONE.into(),
             locale: "en".into(),
+            ..Default::default()
         };
-        let messages = Messages::new(world.core.clone());
+        let messages = Messages::new(world.core.clone(), CancellationToken::new());
         messages.put_recipient(call(Identity::Identity, phone)).await.unwrap();
         world.apply(&[fresh(&world, samples::event("ledger.card.frozen"))]).await.unwrap();
         world.run_outbox(world.mailbox.clone());
@@ -190,12 +192,12 @@ on_both_databases! {
 /// Fails the first message, after which it passes all on.
 #[derive(Debug)]
 struct FailsOnce {
-    inner: Arc<dyn SmsProvider>,
+    inner: Arc<dyn Carrier>,
     failed: AtomicBool,
 }
 
-impl SmsProvider for FailsOnce {
-    fn send<'a>(&'a self, sms: &'a OutgoingSms) -> BoxFuture<'a, Result<(), SendError>> {
+impl Carrier for FailsOnce {
+    fn send<'a>(&'a self, sms: &'a Outgoing) -> BoxFuture<'a, Result<(), SendError>> {
         if self.failed.swap(true, Ordering::SeqCst) {
             self.inner.send(sms)
         } else {

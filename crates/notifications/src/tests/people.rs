@@ -15,18 +15,19 @@ use bursar_types::Reason;
 use bursar_types::id::CustomerId;
 use futures::future::BoxFuture;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use super::support::{PATIENCE, World, call, customer_call, eventually, fresh, request_id};
 use crate::grpc::messages::Messages;
 use crate::people::facts::payload;
+use crate::providers::mailbox::{Letter, Query};
+use crate::providers::{Carrier, Outgoing, SendError};
 use crate::samples::{self, CUSTOMER};
-use crate::sms::mailbox::{Letter, Query};
-use crate::sms::{OutgoingSms, SendError, SmsProvider};
 
 const PHONE: &str = "+8613800138000";
 
 fn messages(world: &World) -> Messages {
-    Messages::new(world.core.clone())
+    Messages::new(world.core.clone(), CancellationToken::new())
 }
 
 async fn put_recipient(world: &World, number: u8, locale: &str) {
@@ -35,6 +36,7 @@ async fn put_recipient(world: &World, number: u8, locale: &str) {
         customer_id: CUSTOMER.into(),
         phone: PHONE.into(),
         locale: locale.into(),
+        ..Default::default()
     };
     messages(world).put_recipient(call(Identity::Identity, request)).await.unwrap();
 }
@@ -176,6 +178,7 @@ on_both_databases! {
             customer_id: "card_1".into(),
             phone: "13800138000".into(),
             locale: "fr".into(),
+            ..Default::default()
         };
         let refused = messages(&world).put_recipient(call(Identity::Identity, bad)).await.unwrap_err();
         let fields: Vec<_> = bursar_service::error::violations_of(&refused).into_iter().map(|v| v.field).collect();
@@ -189,6 +192,7 @@ on_both_databases! {
             customer_id: CUSTOMER.into(),
             phone: "+8613900139000".into(),
             locale: "en".into(),
+            ..Default::default()
         };
         let refused = messages(&world).put_recipient(call(Identity::Identity, other)).await.unwrap_err();
         assert_eq!(reason_of(&refused).unwrap().0, Reason::RequestIdReused);
@@ -242,8 +246,8 @@ struct Flaky {
     seen: Mutex<Vec<String>>,
 }
 
-impl SmsProvider for Flaky {
-    fn send<'a>(&'a self, sms: &'a OutgoingSms) -> BoxFuture<'a, Result<(), SendError>> {
+impl Carrier for Flaky {
+    fn send<'a>(&'a self, sms: &'a Outgoing) -> BoxFuture<'a, Result<(), SendError>> {
         Box::pin(async move {
             self.seen.lock().await.push(sms.message_id.to_string());
             let left = self.failures.load(Ordering::SeqCst);

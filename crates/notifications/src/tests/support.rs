@@ -21,8 +21,8 @@ use crate::error::NotificationsError;
 use crate::keys::Keys;
 use crate::people::catalog::Catalog;
 use crate::people::outbox::Outbox;
-use crate::sms::SmsProvider;
-use crate::sms::mailbox::Mailbox;
+use crate::providers::Carrier;
+use crate::providers::mailbox::Mailbox;
 use crate::store::MIGRATIONS;
 use crate::webhooks::address::Policy;
 use crate::webhooks::book::Book;
@@ -86,6 +86,8 @@ impl World {
             ids,
             catalog: Arc::new(Catalog::builtin().unwrap()),
             provider: mailbox.clone(),
+            mail: Some(mailbox.clone()),
+            hub: Arc::default(),
             client: HttpClient::new(policy, resolver, None, Duration::from_secs(15)).unwrap(),
             wake_texts: Arc::new(Notify::new()),
             wake_webhooks: Arc::new(Wake::default()),
@@ -114,13 +116,14 @@ impl World {
     }
 
     /// Hands text messages over in the background, to this provider.
-    pub(super) fn run_outbox(&self, provider: Arc<dyn SmsProvider>) {
+    pub(super) fn run_outbox(&self, provider: Arc<dyn Carrier>) {
         let outbox = Outbox {
             db: self.core.db.clone(),
             events: self.events.clone(),
             keys: self.core.keys.clone(),
             clock: self.clock.clone(),
             catalog: self.core.catalog.clone(),
+            mail: self.core.mail.clone(),
             provider,
             wake: self.core.wake_texts.clone(),
         };

@@ -51,19 +51,19 @@ fn publisher(identity: Identity) -> Spec<serde_json::Map<String, serde_json::Val
     Spec { identity, defaults: "", migrations: &[], start }
 }
 
-struct Place {
-    folder: TempDir,
-    authority: Authority,
+pub(super) struct Place {
+    pub(super) folder: TempDir,
+    pub(super) authority: Authority,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::open(folder.path(), Arc::new(SystemClock)).unwrap();
         Self { folder, authority }
     }
 
-    fn settings(&self, identity: Identity, database_url: &str) -> Vec<String> {
+    pub(super) fn settings(&self, identity: Identity, database_url: &str) -> Vec<String> {
         let files = self.authority.leaf(identity).unwrap();
         vec![
             format!("tls.ca={}", files.ca.display()),
@@ -73,7 +73,7 @@ impl Place {
         ]
     }
 
-    async fn publisher(&self, identity: Identity) -> Running {
+    pub(super) async fn publisher(&self, identity: Identity) -> Running {
         let url = format!("sqlite://{}/{identity}.db", self.folder.path().display());
         let options = LoadOptions { sets: self.settings(identity, &url), ..LoadOptions::default() };
         let spec = publisher(identity);
@@ -150,7 +150,9 @@ async fn read(place: &Place, running: &Running, after: &str, event_type: &str) -
 }
 
 /// A merchant's listener: the headers and body of each request.
-async fn listener(supervisor: &Supervisor) -> (String, mpsc::UnboundedReceiver<(http::HeaderMap, Bytes)>) {
+pub(super) async fn listener(
+    supervisor: &Supervisor,
+) -> (String, mpsc::UnboundedReceiver<(http::HeaderMap, Bytes)>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
     let (sender, receiver) = mpsc::unbounded_channel();
@@ -226,6 +228,7 @@ on_both_databases! {
             customer_id: customer.to_string(),
             phone: PHONE.into(),
             locale: "zh-CN".into(),
+            ..Default::default()
         };
         messages.put_recipient(recipient).await.unwrap();
         let first = read(&place, &running, "", "ledger.payment.approved").await;

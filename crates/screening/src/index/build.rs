@@ -58,17 +58,27 @@ impl Builder {
                 }
                 for pair in form.tokens.windows(2) {
                     // An article belongs to the word behind it: Al Tikriti, Altikriti.
-                    let joins = |token: &Token| matches!(token.kind, Kind::Word | Kind::Particle | Kind::Minor);
+                    let joins =
+                        |token: &Token| matches!(token.kind, Kind::Word | Kind::Particle | Kind::Minor);
                     if pair.iter().all(joins) && pair[1].kind != Kind::Particle {
                         let phone = pair[0].phone.joined(&pair[1].phone);
                         // Compounds that many names share are the ones that are written together.
                         let deep = pair.iter().any(|token| token.kind == Kind::Minor);
-                        key::joined(&phone, form.script == Script::Arabic, deep, |key| self.joined.push((key, row)));
+                        key::joined(&phone, form.script == Script::Arabic, deep, |key| {
+                            self.joined.push((key, row));
+                        });
                     }
                 }
                 let weight = form.tokens.iter().map(Token::weight).sum();
                 let tokens = form.tokens.len() as u8;
-                self.rows.push(Row { entry: place, name: u16::try_from(at).unwrap_or(u16::MAX), tokens, person, weight, first });
+                self.rows.push(Row {
+                    entry: place,
+                    name: u16::try_from(at).unwrap_or(u16::MAX),
+                    tokens,
+                    person,
+                    weight,
+                    first,
+                });
             }
         }
         for number in &entry.documents {
@@ -119,7 +129,10 @@ impl Builder {
         let (mut groups, mut initials): (HashMap<u16, Vec<u32>>, HashMap<u8, Vec<u32>>) = Default::default();
         for (id, token) in (0_u32..).zip(&self.tokens) {
             match token.kind {
-                Kind::Initial => initials.entry(token.text().as_bytes().first().copied().unwrap_or(0)).or_default().push(id),
+                Kind::Initial => initials
+                    .entry(token.text().as_bytes().first().copied().unwrap_or(0))
+                    .or_default()
+                    .push(id),
                 Kind::Word | Kind::Minor => {
                     key::keys_of(token, Side::Listed, |key| pairs.push((key, id)));
                     for (_, phone) in token.spellings() {

@@ -142,8 +142,16 @@ pub(super) fn keys_of(token: &Token, side: Side, mut each: impl FnMut(u32)) {
             each(hash(Family::Consonants, kept.symbols().iter().copied()));
         }
         let listed = side == Side::Listed;
-        abjad(phone, if (token.script == Script::Arabic) == listed { Family::Abjad } else { Family::ForAbjad }, &mut each);
-        sound(phone, if (token.script == Script::HanSound) == listed { Family::Sound } else { Family::ForSound }, &mut each);
+        abjad(
+            phone,
+            if (token.script == Script::Arabic) == listed { Family::Abjad } else { Family::ForAbjad },
+            &mut each,
+        );
+        sound(
+            phone,
+            if (token.script == Script::HanSound) == listed { Family::Sound } else { Family::ForSound },
+            &mut each,
+        );
     }
 }
 
@@ -246,6 +254,9 @@ impl Keys {
     pub(super) fn get(&self, key: u32) -> impl Iterator<Item = u32> {
         let bucket = (key >> self.shift) as usize;
         let run = &self.entries[self.starts[bucket] as usize..self.starts[bucket + 1] as usize];
-        run.iter().skip_while(move |(other, _)| *other < key).take_while(move |(other, _)| *other == key).map(|(_, token)| *token)
+        run.iter()
+            .skip_while(move |(other, _)| *other < key)
+            .take_while(move |(other, _)| *other == key)
+            .map(|(_, token)| *token)
     }
 }

@@ -224,7 +224,14 @@ impl Index {
 
 impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Index({} lists, {} entries, {} names, {} words)", self.lists.len(), self.entries(), self.rows.len(), self.tokens.len())
+        write!(
+            f,
+            "Index({} lists, {} entries, {} names, {} words)",
+            self.lists.len(),
+            self.entries(),
+            self.rows.len(),
+            self.tokens.len()
+        )
     }
 }
 

@@ -4,7 +4,10 @@ use super::key::Side;
 use super::{Finding, Hit, Index, Person, Policy, Row, key};
 use crate::PERFECT;
 use crate::list::document_number;
-use crate::score::{ASKED_EXTRA, BOOST_MAX, Evidence, LISTED_EXTRA, Outcome, compare_tokens, explain, meet, of_strength, weigh};
+use crate::score::{
+    ASKED_EXTRA, BOOST_MAX, Evidence, LISTED_EXTRA, Outcome, compare_tokens, explain, meet, of_strength,
+    weigh,
+};
 use crate::text::{Form, Kind, Script, TOKENS_MAX, Token};
 
 /// What a word of the lists is to the name that is searched.
@@ -36,8 +39,6 @@ pub struct Searcher<'a> {
     best: Vec<Best>,
     seen: Vec<u32>,
     looked: u32,
-    /// Words compared so far.
-    pub considered: usize,
 }
 
 /// The best match of an entry so far.
@@ -72,7 +73,6 @@ impl<'a> Searcher<'a> {
             best: Vec::new(),
             seen: vec![0; index.tokens.len()],
             looked: 0,
-            considered: 0,
         }
     }
 
@@ -120,7 +120,7 @@ impl<'a> Searcher<'a> {
             rest -= asked[from].weight;
             from += 1;
         }
-        self.collect(&asked[..from]);
+        self.collect(&asked[..from], &asked[from..]);
         self.promise(form, free, total, least, policy);
         let promising = std::mem::take(&mut self.promising);
         for (_, row) in &promising {
@@ -144,17 +144,21 @@ impl<'a> Searcher<'a> {
             if !sought {
                 continue;
             }
-            let mut word = Asked { at, weight: u32::from(token.weight()), rows: 0, meets: Vec::new(), joined: Vec::new() };
+            let mut word = Asked {
+                at,
+                weight: u32::from(token.weight()),
+                rows: 0,
+                meets: Vec::new(),
+                joined: Vec::new(),
+            };
             self.looked += 1;
             let looked = self.looked;
             let mut consider = |searcher: &mut Self, id: u32| {
-
                 let seen = &mut searcher.seen[id as usize];
                 if *seen == looked {
                     return;
                 }
                 *seen = looked;
-                searcher.considered += 1;
                 if let Some(meeting) = meet(token, &index.tokens[id as usize]) {
                     searcher.cast(id, at, meeting.bps);
                     word.rows += index.postings(id).len();
@@ -178,7 +182,12 @@ impl<'a> Searcher<'a> {
             if token.phone.len() >= 4 {
                 let mut find = |key: u32| {
                     let from = index.joined.partition_point(|(other, _)| *other < key);
-                    word.joined.extend(index.joined[from..].iter().take_while(|(other, _)| *other == key).map(|(_, row)| *row));
+                    word.joined.extend(
+                        index.joined[from..]
+                            .iter()
+                            .take_while(|(other, _)| *other == key)
+                            .map(|(_, row)| *row),
+                    );
                 };
                 for (_, phone) in token.spellings() {
                     key::joined(phone, false, true, &mut find);
@@ -198,7 +207,9 @@ impl<'a> Searcher<'a> {
     fn expand_joined(&mut self, form: &Form, all: &mut [Asked]) {
         let index = self.index;
         for (at, pair) in form.tokens.windows(2).enumerate() {
-            if !matches!(pair[1].kind, Kind::Word | Kind::Minor) || matches!(pair[0].kind, Kind::Title | Kind::Generation | Kind::Form) {
+            if !matches!(pair[1].kind, Kind::Word | Kind::Minor)
+                || matches!(pair[0].kind, Kind::Title | Kind::Generation | Kind::Form)
+            {
                 continue;
             }
             let joined = pair[0].phone.joined(&pair[1].phone);
@@ -238,7 +249,7 @@ impl<'a> Searcher<'a> {
     }
 
     /// Collects the rows that one of the words stands in.
-    fn collect(&mut self, words: &[Asked]) {
+    fn collect(&mut self, words: &[Asked], others: &[Asked]) {
         self.search = self.search.wrapping_add(1);
         if self.search == 0 {
             self.rows.fill((0, 0));
@@ -263,6 +274,15 @@ impl<'a> Searcher<'a> {
                     self.candidates.push(*row);
                 }
                 seen.1 |= 1 << word.at;
+            }
+        }
+        // Words that rows are not collected by are met by words written in one all the same.
+        for word in others {
+            for row in &word.joined {
+                let seen = &mut self.rows[*row as usize];
+                if seen.0 == self.search {
+                    seen.1 |= 1 << word.at;
+                }
             }
         }
     }
@@ -295,7 +315,9 @@ impl<'a> Searcher<'a> {
             }
             let met = (met + free).min(total);
             let over = u32::from(of.weight).saturating_sub(met + 60);
-            let bound = met * u32::from(PERFECT) / (met * 100 + (total - met) * ASKED_EXTRA + over * LISTED_EXTRA).max(1) * 100;
+            let bound = met * u32::from(PERFECT)
+                / (met * 100 + (total - met) * ASKED_EXTRA + over * LISTED_EXTRA).max(1)
+                * 100;
             if bound >= least && index.is_row_searched(*row as usize, policy) {
                 self.promising.push((bound.saturating_sub(worst / 4), *row));
             }
@@ -330,7 +352,8 @@ impl<'a> Searcher<'a> {
 
     fn finish(&mut self, person: &Person, policy: &Policy, scored: usize) -> Finding {
         let index = self.index;
-        let documents: Vec<Box<str>> = person.facts.documents.iter().filter_map(|number| document_number(number)).collect();
+        let documents: Vec<Box<str>> =
+            person.facts.documents.iter().filter_map(|number| document_number(number)).collect();
         let mut found: Vec<(u16, u32, Option<&Best>, Vec<Evidence>)> = Vec::new();
         for best in &self.best {
             let Some((_, entry)) = index.entry(best.entry) else { continue };
@@ -351,11 +374,21 @@ impl<'a> Searcher<'a> {
         }
         found.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         found.truncate(policy.hits_max);
-        let hits = found.into_iter().filter_map(|(bps, place, best, evidence)| self.hit(person, bps, place, best, evidence)).collect();
+        let hits = found
+            .into_iter()
+            .filter_map(|(bps, place, best, evidence)| self.hit(person, bps, place, best, evidence))
+            .collect();
         Finding { hits, entries: index.entries(), scored }
     }
 
-    fn hit(&self, person: &Person, bps: u16, place: u32, best: Option<&Best>, evidence: Vec<Evidence>) -> Option<Hit> {
+    fn hit(
+        &self,
+        person: &Person,
+        bps: u16,
+        place: u32,
+        best: Option<&Best>,
+        evidence: Vec<Evidence>,
+    ) -> Option<Hit> {
         let index = self.index;
         let (list, entry) = index.entry(place)?;
         let (name, explanation) = match best {

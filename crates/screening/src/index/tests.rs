@@ -42,7 +42,9 @@ fn entries_are_found_by_any_of_their_forms() {
 #[test]
 fn facts_speak_for_and_against() {
     let born = |year| Person::named("Anselm Terzhan").born(date(year, 4, 12));
-    let found = |person: &Person| index().screen(person, &Policy::default()).hits.first().map(|hit| (hit.bps, hit.evidence.clone()));
+    let found = |person: &Person| {
+        index().screen(person, &Policy::default()).hits.first().map(|hit| (hit.bps, hit.evidence.clone()))
+    };
     let (agrees, evidence) = found(&born(1961)).unwrap();
     assert_eq!(evidence, [Evidence::BirthDay]);
     let (differs, _) = found(&born(1966)).unwrap_or_default();
@@ -56,17 +58,34 @@ fn a_documents_number_finds_its_bearer_whatever_the_name() {
     let json = r#"{"id":"P1","schema":"Person","properties":{"name":["Anselm Terzhan"],"passportNumber":["AB 123456"]}}"#;
     let index = Index::of([Arc::new(List::read("ftm", Format::FtmJson, json.as_bytes()).unwrap())]);
     let found = index.screen(&Person::named("Somebody Else").with_document("ab123456"), &Policy::default());
-    assert_eq!((found.hits[0].entry_id.as_str(), &found.hits[0].evidence[..]), ("P1", &[Evidence::Document][..]));
-    assert!(index.screen(&Person::named("Somebody Else").with_document("AB123457"), &Policy::default()).hits.is_empty());
+    assert_eq!(
+        (found.hits[0].entry_id.as_str(), &found.hits[0].evidence[..]),
+        ("P1", &[Evidence::Document][..])
+    );
+    assert!(
+        index
+            .screen(&Person::named("Somebody Else").with_document("AB123457"), &Policy::default())
+            .hits
+            .is_empty()
+    );
 }
 
 #[test]
 fn the_index_finds_what_scoring_every_name_finds() {
     let index = index();
     let mut searcher = index.searcher();
-    for name in ["Anselm Terzhan", "Wang Xiaozheng", "Abdul Tikriti", "Ouyang", "Shuohan", "J Terzhan", "Tikriti Abdul R"] {
+    for name in [
+        "Anselm Terzhan",
+        "Wang Xiaozheng",
+        "Abdul Tikriti",
+        "Ouyang",
+        "Shuohan",
+        "J Terzhan",
+        "Tikriti Abdul R",
+    ] {
         let person = Person::named(name);
-        let (one, other) = (searcher.screen(&person, &Policy::default()), searcher.screen_each(&person, &Policy::default()));
+        let (one, other) =
+            (searcher.screen(&person, &Policy::default()), searcher.screen_each(&person, &Policy::default()));
         assert_eq!(one.hits, other.hits, "{name}");
     }
 }

@@ -87,7 +87,8 @@ impl Country {
         use std::collections::HashMap;
         use std::sync::LazyLock;
         static COUNTRIES: LazyLock<HashMap<&'static str, Country>> = LazyLock::new(|| {
-            let lines = include_str!("../../data/countries.txt").lines().filter(|line| !line.starts_with('#'));
+            let lines =
+                include_str!("../../data/countries.txt").lines().filter(|line| !line.starts_with('#'));
             lines
                 .filter_map(|line| {
                     let code: [u8; 2] = line.get(..2)?.as_bytes().try_into().ok()?;
@@ -249,7 +250,11 @@ mod tests {
             assert!(!matches!(BirthDate::parse(wrong), Some(BirthDate::Day(_))), "{wrong}");
         }
         for text in ["IR", "irn", "Iran", "Iran (Islamic Republic of)"] {
-            assert_eq!(Country::parse(text).map(|country| country.code().to_owned()), Some("ir".into()), "{text}");
+            assert_eq!(
+                Country::parse(text).map(|country| country.code().to_owned()),
+                Some("ir".into()),
+                "{text}"
+            );
         }
         assert_eq!(Country::parse("Atlantis"), None);
         assert_eq!(document_number("A 123-456"), Some("A123456".into()));

@@ -13,8 +13,20 @@ const FILE: &str = "the entities";
 
 /// Schemas that are no one who could be screened: addresses, documents, relations.
 const OTHERS: [&str; 14] = [
-    "Address", "Identification", "Passport", "Ownership", "Directorship", "Family", "Associate", "Sanction", "Occupancy",
-    "Position", "UnknownLink", "Membership", "Employment", "Representation",
+    "Address",
+    "Identification",
+    "Passport",
+    "Ownership",
+    "Directorship",
+    "Family",
+    "Associate",
+    "Sanction",
+    "Occupancy",
+    "Position",
+    "UnknownLink",
+    "Membership",
+    "Employment",
+    "Representation",
 ];
 
 #[derive(Deserialize)]
@@ -78,7 +90,9 @@ pub(super) fn load(name: &str, file: impl BufRead) -> Result<List, ListError> {
         {
             date = Some(changed.to_owned());
         }
-        if let Some(entry) = entry(parsed).map_err(|what| ListError::Row { file: FILE, row, what: what.into() })? {
+        if let Some(entry) =
+            entry(parsed).map_err(|what| ListError::Row { file: FILE, row, what: what.into() })?
+        {
             push(&mut entries, entry, FILE)?;
         }
     }
@@ -106,7 +120,9 @@ fn entry(line: Line) -> Result<Option<Entry>, &'static str> {
     for text in of.nationality.iter().chain(&of.citizenship).chain(&of.country).chain(&of.jurisdiction) {
         entry.country(text);
     }
-    for text in of.id_number.iter().chain(&of.passport_number).chain(&of.tax_number).chain(&of.registration_number) {
+    for text in
+        of.id_number.iter().chain(&of.passport_number).chain(&of.tax_number).chain(&of.registration_number)
+    {
         entry.document(text);
     }
     of.topics.iter().chain(&of.program_id).for_each(|text| entry.reason(text));

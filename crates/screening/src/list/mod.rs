@@ -16,8 +16,9 @@ mod watch;
 
 use std::io::BufRead;
 
-pub use entry::{BirthDate, Country, Entry, EntryKind, Gender, ListedName, Strength};
 pub(crate) use entry::document_number;
+pub use entry::{BirthDate, Country, Entry, EntryKind, Gender, ListedName, Strength};
+pub use rows::Rows;
 pub use source::{ROW_BYTES_MAX, TOTAL_BYTES_MAX};
 pub use watch::{Change, Changes, Shrunken, Watch};
 
@@ -40,6 +41,29 @@ pub enum Format {
     OwnCsv,
     /// The same, one JSON object a line.
     OwnJson,
+}
+
+impl Format {
+    /// The format of a file, from its name and its first bytes; `None` for one that could be anything.
+    pub fn guess(file_name: &str, head: &[u8]) -> Option<Self> {
+        let name = file_name.to_ascii_lowercase();
+        let head = String::from_utf8_lossy(&head[..head.len().min(4_096)]);
+        let first =
+            head.lines().find(|line| !line.starts_with('#') && !line.trim().is_empty()).unwrap_or_default();
+        if name == "sdn.csv" {
+            Some(Self::OfacCsv)
+        } else if head.contains("<CONSOLIDATED_LIST") {
+            Some(Self::UnXml)
+        } else if first.starts_with('{') {
+            Some(if first.contains("\"schema\"") { Self::FtmJson } else { Self::OwnJson })
+        } else if first.starts_with("entry_id,") {
+            Some(Self::OwnCsv)
+        } else if first.contains("schema") && first.contains("aliases") {
+            Some(Self::TargetsCsv)
+        } else {
+            None
+        }
+    }
 }
 
 /// Which bytes and when: two lists with the same hash are the same list.
@@ -159,7 +183,11 @@ impl List {
         let mut ids = std::collections::HashSet::with_capacity(entries.len());
         for (row, entry) in (1..).zip(&entries) {
             if !ids.insert(&*entry.id) {
-                return Err(ListError::Row { file, row, what: format!("the id {} stands on the list twice", entry.id) });
+                return Err(ListError::Row {
+                    file,
+                    row,
+                    what: format!("the id {} stands on the list twice", entry.id),
+                });
             }
         }
         drop(ids);

@@ -51,7 +51,9 @@ pub(super) fn load(
         entry.name(alias, if weak { Strength::Weak } else { Strength::Alias });
     }
     if orphans * 100 > count * ORPHANS_MAX {
-        return Err(ListError::Mismatched { what: format!("{orphans} of {count} names in alt.csv belong to no entry of sdn.csv") });
+        return Err(ListError::Mismatched {
+            what: format!("{orphans} of {count} names in alt.csv belong to no entry of sdn.csv"),
+        });
     }
     hashes.push(rows.finish());
     if let Some(addresses) = addresses {
@@ -77,12 +79,19 @@ pub(super) fn load(
     List::of(name, Format::OfacCsv, combined(&hashes), None, all, "sdn.csv")
 }
 
-fn exactly<'a, const N: usize, R: BufRead>(rows: &Rows<R>, fields: &'a [String]) -> Result<[&'a String; N], ListError> {
+fn exactly<'a, const N: usize, R: BufRead>(
+    rows: &Rows<R>,
+    fields: &'a [String],
+) -> Result<[&'a String; N], ListError> {
     let fields: Vec<&String> = fields.iter().collect();
     let count = fields.len();
     fields.try_into().map_err(|_| {
         let what = format!("has {count} fields where {N} belong");
-        if count < N { ListError::Cut { file: rows.file(), what: format!("row {} {what}", rows.number()) } } else { rows.wrong(what) }
+        if count < N {
+            ListError::Cut { file: rows.file(), what: format!("row {} {what}", rows.number()) }
+        } else {
+            rows.wrong(what)
+        }
     })
 }
 
@@ -119,16 +128,19 @@ fn remarks(entry: &mut Entry, text: &str) {
         let bare = remark.strip_prefix("alt. ").unwrap_or(remark);
         if let Some(date) = bare.strip_prefix("DOB ") {
             entry.birth(birth(date));
-        } else if let Some(country) = bare.strip_prefix("nationality ").or_else(|| bare.strip_prefix("citizen ")) {
+        } else if let Some(country) =
+            bare.strip_prefix("nationality ").or_else(|| bare.strip_prefix("citizen "))
+        {
             entry.country(country);
         } else if let Some(gender) = bare.strip_prefix("Gender ") {
             entry.gender = Gender::parse(gender);
         } else if let Some(alias) = bare.strip_prefix("a.k.a. ").or_else(|| bare.strip_prefix("f.k.a. ")) {
             // In quotes: a weak alias, by the Treasury's own word.
             entry.name(alias.trim_matches(['\'', '"', '.', ' ']), Strength::Weak);
-        } else if let Some(number) = ["Passport ", "National ID No. ", "Identification Number ", "Tax ID No. ", "SSN ", "Cedula No. "]
-            .iter()
-            .find_map(|label| bare.strip_prefix(label))
+        } else if let Some(number) =
+            ["Passport ", "National ID No. ", "Identification Number ", "Tax ID No. ", "SSN ", "Cedula No. "]
+                .iter()
+                .find_map(|label| bare.strip_prefix(label))
         {
             entry.document(number.split(" (").next().unwrap_or(number));
         }

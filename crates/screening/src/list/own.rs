@@ -27,7 +27,8 @@ pub(super) fn load_csv(name: &str, file: impl BufRead) -> Result<List, ListError
                 match key.trim() {
                     "version" => version = Some(value.trim().chars().take(64).collect::<String>()),
                     "entries" => {
-                        let stated: usize = value.trim().parse().map_err(|_| rows.wrong("`# entries:` is no number"))?;
+                        let stated: usize =
+                            value.trim().parse().map_err(|_| rows.wrong("`# entries:` is no number"))?;
                         count = Some(stated);
                     }
                     _ => {}
@@ -43,8 +44,13 @@ pub(super) fn load_csv(name: &str, file: impl BufRead) -> Result<List, ListError
             continue;
         }
         let [id, main, aliases, birth, countries, reason] = &fields[..] else {
-            let what = format!("row {} has {} fields where {} belong", rows.number(), fields.len(), HEADER.len());
-            return Err(if fields.len() < HEADER.len() { ListError::Cut { file: FILE, what } } else { rows.wrong(what) });
+            let what =
+                format!("row {} has {} fields where {} belong", rows.number(), fields.len(), HEADER.len());
+            return Err(if fields.len() < HEADER.len() {
+                ListError::Cut { file: FILE, what }
+            } else {
+                rows.wrong(what)
+            });
         };
         let line = Line {
             entry_id: id.trim().to_owned(),
@@ -115,7 +121,8 @@ impl Line {
         }
         self.aliases.iter().for_each(|text| entry.name(text, Strength::Alias));
         if !self.birth_date.is_empty() {
-            let birth = BirthDate::parse(&self.birth_date).ok_or("birth_date is neither YYYY nor YYYY-MM-DD")?;
+            let birth =
+                BirthDate::parse(&self.birth_date).ok_or("birth_date is neither YYYY nor YYYY-MM-DD")?;
             if self.birth_date.len() > 7 && matches!(birth, BirthDate::Years(..)) {
                 return Err("birth_date is no day of the calendar");
             }

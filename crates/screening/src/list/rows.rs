@@ -9,19 +9,20 @@ use super::source::Source;
 const FIELDS_MAX: usize = 64;
 
 /// Reads rows of a file.
-pub(super) struct Rows<R> {
+pub struct Rows<R> {
     source: Source<R>,
     line: Vec<u8>,
     number: u64,
 }
 
 impl<R: BufRead> Rows<R> {
-    pub(super) fn new(file: &'static str, reader: R) -> Self {
+    /// Rows of `reader`; `file` is what errors call it.
+    pub fn new(file: &'static str, reader: R) -> Self {
         Self { source: Source::new(file, reader), line: Vec::new(), number: 0 }
     }
 
     /// Number of the line the last row began on.
-    pub(super) const fn number(&self) -> u64 {
+    pub const fn number(&self) -> u64 {
         self.number
     }
 
@@ -35,7 +36,11 @@ impl<R: BufRead> Rows<R> {
     }
 
     /// The next row that is not empty, into `fields`; false at the end. A quoted field may go over several lines.
-    pub(super) fn next(&mut self, fields: &mut Vec<String>) -> Result<bool, ListError> {
+    ///
+    /// # Errors
+    /// [`ListError`] if quotes stay open, a row is too long or has too many fields, or the file cannot be read.
+    #[allow(clippy::should_implement_trait)] // it lends its buffer
+    pub fn next(&mut self, fields: &mut Vec<String>) -> Result<bool, ListError> {
         fields.clear();
         loop {
             self.number += 1;
@@ -50,16 +55,27 @@ impl<R: BufRead> Rows<R> {
         }
         let began = self.number;
         let mut row = text(&self.line);
-        while quotes_open(&row) {
+        // Each line is counted once: a field of a million short lines must not cost their square.
+        let mut open = is_odd(&row);
+        while open {
             self.number += 1;
             let mut next = Vec::new();
             if !self.source.line(&mut next, self.number)? {
-                return Err(ListError::Cut { file: self.file(), what: format!("the quotes opened in row {began} are not closed") });
+                return Err(ListError::Cut {
+                    file: self.file(),
+                    what: format!("the quotes opened in row {began} are not closed"),
+                });
             }
             row.push('\n');
-            row.push_str(&text(&next));
+            let next = text(&next);
+            open ^= is_odd(&next);
+            row.push_str(&next);
             if row.len() > super::ROW_BYTES_MAX {
-                return Err(ListError::Row { file: self.file(), row: began, what: format!("longer than {} bytes", super::ROW_BYTES_MAX) });
+                return Err(ListError::Row {
+                    file: self.file(),
+                    row: began,
+                    what: format!("longer than {} bytes", super::ROW_BYTES_MAX),
+                });
             }
         }
         self.split(&row, fields)?;
@@ -106,9 +122,9 @@ fn text(bytes: &[u8]) -> String {
     }
 }
 
-/// Whether a quoted field is still open at the end of the text.
-fn quotes_open(row: &str) -> bool {
-    row.bytes().filter(|byte| *byte == b'"').count() % 2 == 1
+/// Whether the quotes of a line open or close a field.
+fn is_odd(line: &str) -> bool {
+    line.bytes().filter(|byte| *byte == b'"').count() % 2 == 1
 }
 
 #[cfg(test)]

@@ -53,7 +53,11 @@ impl<R: BufRead> Source<R> {
             .read_until(b'\n', line)
             .map_err(|error| ListError::Unreadable { file, error })?;
         if line.len() > ROW_BYTES_MAX {
-            return Err(ListError::Row { file, row: number, what: format!("longer than {ROW_BYTES_MAX} bytes") });
+            return Err(ListError::Row {
+                file,
+                row: number,
+                what: format!("longer than {ROW_BYTES_MAX} bytes"),
+            });
         }
         while line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
             line.pop();
@@ -80,10 +84,16 @@ impl<R: BufRead> Read for Source<R> {
 impl<R: BufRead> BufRead for Source<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.is_too_long() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a row is longer than {ROW_BYTES_MAX} bytes")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("a row is longer than {ROW_BYTES_MAX} bytes"),
+            ));
         }
         if self.total > TOTAL_BYTES_MAX {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("more than {TOTAL_BYTES_MAX} bytes")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("more than {TOTAL_BYTES_MAX} bytes"),
+            ));
         }
         self.inner.fill_buf()
     }

@@ -15,7 +15,8 @@ pub(super) fn load(name: &str, file: impl BufRead) -> Result<List, ListError> {
     if !rows.next(&mut fields)? {
         return Err(ListError::Empty);
     }
-    let columns: HashMap<String, usize> = fields.iter().enumerate().map(|(at, name)| (name.trim().to_owned(), at)).collect();
+    let columns: HashMap<String, usize> =
+        fields.iter().enumerate().map(|(at, name)| (name.trim().to_owned(), at)).collect();
     let width = fields.len();
     for wanted in ["id", "schema", "name", "aliases", "birth_date", "countries"] {
         if !columns.contains_key(wanted) {
@@ -25,10 +26,12 @@ pub(super) fn load(name: &str, file: impl BufRead) -> Result<List, ListError> {
     let (mut entries, mut date) = (Vec::new(), None::<String>);
     while rows.next(&mut fields)? {
         if fields.len() != width {
-            let what = format!("row {} has {} fields where the header has {width}", rows.number(), fields.len());
+            let what =
+                format!("row {} has {} fields where the header has {width}", rows.number(), fields.len());
             return Err(ListError::Cut { file: FILE, what });
         }
-        let field = |name: &str| columns.get(name).and_then(|at| fields.get(*at)).map_or("", |text| text.trim());
+        let field =
+            |name: &str| columns.get(name).and_then(|at| fields.get(*at)).map_or("", |text| text.trim());
         let id = field("id");
         if id.is_empty() || id.len() > 255 {
             return Err(rows.wrong("the id must be 1 to 255 bytes long"));

@@ -21,7 +21,8 @@ const TEXT_MAX: usize = 64 * 1024;
 pub(super) fn load(name: &str, file: impl BufRead) -> Result<List, ListError> {
     let mut reader = Reader::from_reader(Source::new(FILE, file));
     reader.config_mut().check_end_names = true;
-    let (mut buffer, mut path, mut text): (Vec<u8>, Vec<String>, String) = (Vec::new(), Vec::new(), String::new());
+    let (mut buffer, mut path, mut text): (Vec<u8>, Vec<String>, String) =
+        (Vec::new(), Vec::new(), String::new());
     let (mut entries, mut part, mut date, mut ended) = (Vec::new(), Part::default(), None, false);
     let mut row = 0;
     loop {
@@ -32,10 +33,16 @@ pub(super) fn load(name: &str, file: impl BufRead) -> Result<List, ListError> {
         let event = match reader.read_event_into(&mut buffer) {
             Ok(event) => event,
             Err(quick_xml::Error::Io(error)) => {
-                return Err(ListError::Unreadable { file: FILE, error: std::io::Error::new(error.kind(), error.to_string()) });
+                return Err(ListError::Unreadable {
+                    file: FILE,
+                    error: std::io::Error::new(error.kind(), error.to_string()),
+                });
             }
             Err(error) => {
-                return Err(ListError::Cut { file: FILE, what: format!("byte {at}, after entry {row}: not well-formed: {error}") });
+                return Err(ListError::Cut {
+                    file: FILE,
+                    what: format!("byte {at}, after entry {row}: not well-formed: {error}"),
+                });
             }
         };
         match event {
@@ -63,8 +70,10 @@ pub(super) fn load(name: &str, file: impl BufRead) -> Result<List, ListError> {
                 text.clear();
                 if matches!((element.as_str(), path.len()), ("INDIVIDUAL" | "ENTITY", 2)) {
                     row += 1;
-                    let kind = if element == "INDIVIDUAL" { EntryKind::Person } else { EntryKind::Organization };
-                    let entry = std::mem::take(&mut part).entry(kind).map_err(|what| wrong(row, what.into()))?;
+                    let kind =
+                        if element == "INDIVIDUAL" { EntryKind::Person } else { EntryKind::Organization };
+                    let entry =
+                        std::mem::take(&mut part).entry(kind).map_err(|what| wrong(row, what.into()))?;
                     push(&mut entries, entry, FILE)?;
                 }
                 ended |= path.is_empty();
@@ -150,7 +159,9 @@ impl Part {
                     self.births.push(BirthDate::Years(from, to));
                 }
             }
-            ("VALUE", "NATIONALITY") | ("COUNTRY", "INDIVIDUAL_ADDRESS" | "ENTITY_ADDRESS") => self.countries.push(owned()),
+            ("VALUE", "NATIONALITY") | ("COUNTRY", "INDIVIDUAL_ADDRESS" | "ENTITY_ADDRESS") => {
+                self.countries.push(owned());
+            }
             ("GENDER", _) => self.gender = Gender::parse(text),
             ("NUMBER", "INDIVIDUAL_DOCUMENT") => self.documents.push(owned()),
             ("UN_LIST_TYPE", _) if !text.is_empty() => self.reasons.push(owned()),
@@ -163,7 +174,8 @@ impl Part {
             return Err("the entry has no DATAID");
         }
         let mut entry = Entry::new(&self.id, kind);
-        let parts: Vec<&str> = self.names.iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
+        let parts: Vec<&str> =
+            self.names.iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
         entry.name(&parts.join(" "), Strength::Primary);
         if entry.names.is_empty() {
             return Err("the entry has no name");

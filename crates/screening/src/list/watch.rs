@@ -35,8 +35,12 @@ impl Watch {
     /// # Errors
     /// [`Shrunken`] if too many entries went.
     pub fn accepts(&self, before: usize, now: usize) -> Result<(), Shrunken> {
-        let kept = before.saturating_mul(usize::from(100 - self.shrink_max.min(100))) / 100;
-        if now < kept { Err(Shrunken { before, now, shrink_max: self.shrink_max }) } else { Ok(()) }
+        let lost = before.saturating_sub(now).saturating_mul(100);
+        if lost > before.saturating_mul(self.shrink_max.into()) {
+            Err(Shrunken { before, now, shrink_max: self.shrink_max })
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -67,7 +67,11 @@ pub(crate) fn weigh(bps: u16, facts: &Facts, documents: &[Box<str>], entry: &Ent
     let mut found = Vec::new();
     let mut change = 0;
     if let Some(birth) = facts.birth {
-        let best = entry.births.iter().map(|listed| compare_births(birth, *listed)).max_by_key(|(points, _)| *points);
+        let best = entry
+            .births
+            .iter()
+            .map(|listed| compare_births(birth, *listed))
+            .max_by_key(|(points, _)| *points);
         if let Some((points, evidence)) = best {
             change += points;
             found.push(evidence);

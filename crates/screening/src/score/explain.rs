@@ -44,7 +44,8 @@ pub(crate) fn explain(outcome: &Outcome, asked: &[Token], listed: &[Option<&Toke
         let listed_span = listed_at..(listed_at + usize::from(pair.spans.1)).min(listed.len());
         asked_span.clone().for_each(|at| asked_met[at] = true);
         listed_span.clone().for_each(|at| listed_met[at] = true);
-        let words = |tokens: Vec<&Token>| tokens.iter().map(|token| token.text()).collect::<Vec<_>>().join(" ");
+        let words =
+            |tokens: Vec<&Token>| tokens.iter().map(|token| token.text()).collect::<Vec<_>>().join(" ");
         explanation.met.push(Met {
             asked: words(asked[asked_span].iter().collect()),
             listed: words(listed[listed_span].iter().flatten().copied().collect()),
@@ -69,7 +70,9 @@ impl std::fmt::Display for Explanation {
                 How::Exact => format!("{} = {}", met.asked, met.listed),
                 How::Spelling => format!("{} is spelt {}", met.asked, met.listed),
                 How::Fuzzy => format!("{} ~ {} ({} bps)", met.asked, met.listed, met.bps),
-                How::Transliterated => format!("{} is {} in another script ({} bps)", met.asked, met.listed, met.bps),
+                How::Transliterated => {
+                    format!("{} is {} in another script ({} bps)", met.asked, met.listed, met.bps)
+                }
                 How::Initial => format!("{} and {}: initial", met.asked, met.listed),
                 How::Diminutive => format!("{} and {}: forms of one given name", met.asked, met.listed),
                 How::Variant => format!("{} and {}: one name in two languages", met.asked, met.listed),

@@ -6,10 +6,10 @@ mod explain;
 mod name;
 mod word;
 
-pub use evidence::{Evidence, Facts};
 pub(crate) use evidence::{BOOST_MAX, weigh};
-pub use explain::{Explanation, Met};
+pub use evidence::{Evidence, Facts};
 pub(crate) use explain::explain;
+pub use explain::{Explanation, Met};
 pub(crate) use name::{ASKED_EXTRA, LISTED_EXTRA, Outcome, compare, compare_tokens};
 pub use word::How;
 pub(crate) use word::{meet, meet_joined};
@@ -58,7 +58,6 @@ pub(crate) const fn of_strength(bps: u16, strength: Strength, words: usize) -> u
         Strength::Alias | Strength::Primary => bps,
     }
 }
-
 
 #[cfg(test)]
 mod tests;

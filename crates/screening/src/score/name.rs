@@ -51,7 +51,8 @@ pub(crate) struct Outcome {
 impl Outcome {
     const NONE: Self = Self {
         bps: 0,
-        pairs: [Pair { asked: 0, listed: 0, spans: (1, 1), meeting: Meeting { bps: 0, how: How::Exact } }; TOKENS_MAX],
+        pairs: [Pair { asked: 0, listed: 0, spans: (1, 1), meeting: Meeting { bps: 0, how: How::Exact } };
+            TOKENS_MAX],
         count: 0,
     };
 
@@ -106,14 +107,15 @@ fn pair_up(asked: &[Token], listed: &[Option<&Token>], outcome: &mut Outcome, ta
             let Some(b) = b else { continue };
             let Some(meeting) = meet(a, b) else { continue };
             if count < found.len() {
-                let worth = u32::from(meeting.bps) * u32::from(a.weight().min(b.weight())) + u32::from(i == j);
+                let worth =
+                    u32::from(meeting.bps) * u32::from(a.weight().min(b.weight())) + u32::from(i == j);
                 found[count] = (worth, i as u8, j as u8, meeting);
                 count += 1;
             }
         }
     }
     let found = &mut found[..count];
-    found.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+    found.sort_unstable_by_key(|meeting| std::cmp::Reverse(meeting.0));
     for (_, i, j, meeting) in found {
         let (asked_bit, listed_bit) = (1_u16 << *i, 1_u16 << *j);
         if taken.asked & asked_bit == 0 && taken.listed & listed_bit == 0 {
@@ -127,13 +129,14 @@ fn pair_up(asked: &[Token], listed: &[Option<&Token>], outcome: &mut Outcome, ta
 /// Words that are written in one here and in two there.
 fn join(asked: &[Token], listed: &[Option<&Token>], outcome: &mut Outcome, taken: &mut Taken) {
     let free = |bits: u16, at: usize| bits & (1 << at) == 0;
-    for i in 0..asked.len() {
-        if !free(taken.asked, i) || asked[i].kind != Kind::Word || asked[i].phone.len() < 4 {
+    for (i, whole) in asked.iter().enumerate() {
+        if !free(taken.asked, i) || whole.kind != Kind::Word || whole.phone.len() < 4 {
             continue;
         }
         for j in 1..listed.len() {
-            if let (true, true, Some(one), Some(other)) = (free(taken.listed, j - 1), free(taken.listed, j), listed[j - 1], listed[j])
-                && let Some(meeting) = meet_joined(&asked[i], [one, other])
+            if let (true, true, Some(one), Some(other)) =
+                (free(taken.listed, j - 1), free(taken.listed, j), listed[j - 1], listed[j])
+                && let Some(meeting) = meet_joined(whole, [one, other])
             {
                 taken.asked |= 1 << i;
                 taken.listed |= 3 << (j - 1);
@@ -142,8 +145,8 @@ fn join(asked: &[Token], listed: &[Option<&Token>], outcome: &mut Outcome, taken
             }
         }
     }
-    for j in 0..listed.len() {
-        let Some(whole) = listed[j] else { continue };
+    for (j, whole) in listed.iter().enumerate() {
+        let Some(whole) = whole else { continue };
         if !free(taken.listed, j) || whole.kind != Kind::Word || whole.phone.len() < 4 {
             continue;
         }
@@ -166,14 +169,20 @@ fn judge(asked: &[Token], listed: &[Option<&Token>], outcome: &Outcome, taken: T
     let (mut met, mut weight, mut words, mut initials) = (0_u32, 0_u32, 0_u32, (0_u32, 0_u32));
     for pair in outcome.pairs() {
         let asked_weight: u32 = span(pair.asked, pair.spans.0).map(|i| u32::from(asked[i].weight())).sum();
-        let listed_weight: u32 =
-            span(pair.listed, pair.spans.1).filter_map(|j| listed[j]).map(|token| u32::from(token.weight())).sum();
+        let listed_weight: u32 = span(pair.listed, pair.spans.1)
+            .filter_map(|j| listed[j])
+            .map(|token| u32::from(token.weight()))
+            .sum();
         let pair_weight = match pair.meeting.how {
             How::Initial => asked_weight.min(listed_weight),
             _ => u32::midpoint(asked_weight, listed_weight).min(if pair.spans == (1, 1) { 100 } else { 150 }),
         };
         let differs = u32::from(PERFECT) - u32::from(pair.meeting.bps);
-        let counts = match (pair.meeting.how, asked[usize::from(pair.asked)].script, listed[usize::from(pair.listed)].map(|token| token.script)) {
+        let counts = match (
+            pair.meeting.how,
+            asked[usize::from(pair.asked)].script,
+            listed[usize::from(pair.listed)].map(|token| token.script),
+        ) {
             (_, Script::HanSound, _) | (_, _, Some(Script::HanSound)) => differs,
             (How::Transliterated, ..) => differs * DIFFERENCE_ACROSS / 100,
             _ => differs * DIFFERENCE / 100,
@@ -182,7 +191,9 @@ fn judge(asked: &[Token], listed: &[Option<&Token>], outcome: &Outcome, taken: T
         if pair.meeting.how == How::Initial {
             // The full word only may be what the letter stands for: against another full word it stands no less.
             initials.0 += u32::from(asked[usize::from(pair.asked)].kind == Kind::Word) * 100;
-            initials.1 += u32::from(listed[usize::from(pair.listed)].is_some_and(|token| token.kind == Kind::Word)) * 100;
+            initials.1 +=
+                u32::from(listed[usize::from(pair.listed)].is_some_and(|token| token.kind == Kind::Word))
+                    * 100;
         }
         weight += pair_weight;
         if pair.meeting.how != How::Initial {
@@ -243,17 +254,46 @@ fn alone(asked: &[Token], outcome: &Outcome, asked_names: u32, listed_names: u32
     if asked_names > 100 && listed_names > 100 {
         return 100;
     }
-    let Some(word) = outcome.pairs().iter().map(|pair| &asked[usize::from(pair.asked)]).max_by_key(|token| token.phone.len()) else {
+    let Some(word) = outcome
+        .pairs()
+        .iter()
+        .map(|pair| &asked[usize::from(pair.asked)])
+        .max_by_key(|token| token.phone.len())
+    else {
         return 100;
     };
     let whole = asked_names <= 100 && listed_names <= 100;
     let sound = word.script == Script::HanSound;
     match word.phone.len() {
         5.. if sound => 100,
-        0..=3 => if whole { 85 } else { 60 },
-        4 => if whole { 90 } else { 70 },
-        5 => if whole { 94 } else { 80 },
-        6 => if whole { 95 } else { 88 },
+        0..=3 => {
+            if whole {
+                85
+            } else {
+                60
+            }
+        }
+        4 => {
+            if whole {
+                90
+            } else {
+                70
+            }
+        }
+        5 => {
+            if whole {
+                94
+            } else {
+                80
+            }
+        }
+        6 => {
+            if whole {
+                95
+            } else {
+                88
+            }
+        }
         _ if whole => 97,
         _ => 93,
     }
@@ -267,6 +307,7 @@ fn generations_differ(asked: &[Token], listed: &[Option<&Token>]) -> bool {
         _ => 4,
     };
     let asked = asked.iter().find(|token| token.kind == Kind::Generation).map(rank);
-    let listed = listed.iter().flatten().find(|token| token.kind == Kind::Generation).map(|token| rank(token));
+    let listed =
+        listed.iter().flatten().find(|token| token.kind == Kind::Generation).map(|token| rank(token));
     matches!((asked, listed), (Some(asked), Some(listed)) if asked != listed)
 }

@@ -56,7 +56,11 @@ const JOINED_LEAST: u16 = 8_800;
 pub(crate) fn meet(a: &Token, b: &Token) -> Option<Meeting> {
     let scripts = a.script != b.script;
     if a.id == b.id && a.text() == b.text() {
-        return Some(if scripts { transliterated(PERFECT) } else { Meeting { bps: PERFECT, how: How::Exact } });
+        return Some(if scripts {
+            transliterated(PERFECT)
+        } else {
+            Meeting { bps: PERFECT, how: How::Exact }
+        });
     }
     if a.kind != b.kind && (a.kind == Kind::Initial || b.kind == Kind::Initial) {
         return initial(a, b);
@@ -186,7 +190,9 @@ fn initial(a: &Token, b: &Token) -> Option<Meeting> {
 
 /// Words of which one at least is no name: they meet where they sound the same.
 fn other_kinds(a: &Token, b: &Token) -> Option<Meeting> {
-    let article = |token: &Token| matches!(token.text(), "al" | "el" | "ul" | "ad" | "ud" | "ur" | "as" | "ash" | "az" | "ar");
+    let article = |token: &Token| {
+        matches!(token.text(), "al" | "el" | "ul" | "ad" | "ud" | "ur" | "as" | "ash" | "az" | "ar")
+    };
     let son = |token: &Token| matches!(token.text(), "bin" | "ben" | "ibn");
     if a.kind == b.kind && (article(a) && article(b) || son(a) && son(b)) {
         return Some(Meeting { bps: SAME_SOUND, how: How::Spelling });
@@ -195,7 +201,9 @@ fn other_kinds(a: &Token, b: &Token) -> Option<Meeting> {
         return None;
     }
     // A compound that was mistyped is a word here and in its parts there.
-    if matches!((a.kind, b.kind), (Kind::Minor, Kind::Word) | (Kind::Word, Kind::Minor)) && a.phone.len().min(b.phone.len()) >= 3 {
+    if matches!((a.kind, b.kind), (Kind::Minor, Kind::Word) | (Kind::Word, Kind::Minor))
+        && a.phone.len().min(b.phone.len()) >= 3
+    {
         return sounds(a, b, mode(a.script, b.script)?);
     }
     (a.phone.len() > 1 && a.phone == b.phone && a.kind != Kind::Generation && b.kind != Kind::Generation)

@@ -10,7 +10,9 @@ const LETTERS_MAX: usize = 40;
 pub(super) fn plain(word: &str) -> Vec<char> {
     word.chars()
         .filter_map(|c| match c {
-            '\u{610}'..='\u{61a}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6ed}' => None,
+            '\u{610}'..='\u{61a}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6ed}' => {
+                None
+            }
             '\u{591}'..='\u{5c7}' => None,
             'أ' | 'إ' | 'آ' | 'ٱ' => Some('ا'),
             'ى' | 'ی' | 'ې' | 'ے' | 'ئ' | 'ۍ' => Some('ي'),

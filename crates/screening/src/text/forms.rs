@@ -123,7 +123,8 @@ fn seen(word: &str) -> String {
         return word.to_owned();
     }
     // A Cyrillic letter that looks like no Latin one tells what the word is.
-    let foreign = word.chars().any(|c| script::of(c) == Some(Script::Cyrillic) && script::latin_look(c).is_none());
+    let foreign =
+        word.chars().any(|c| script::of(c) == Some(Script::Cyrillic) && script::latin_look(c).is_none());
     let latin = word.chars().any(|c| c.is_ascii_alphabetic() && script::cyrillic_look(c).is_none());
     if foreign && !latin {
         return word.chars().map(|c| script::cyrillic_look(c).unwrap_or(c)).collect();
@@ -132,11 +133,26 @@ fn seen(word: &str) -> String {
 }
 
 fn is_within_word(c: char) -> bool {
-    script::of(c).is_some() || is_apostrophe(c) || unicode_normalization::char::is_combining_mark(c) || c == '\u{640}'
+    script::of(c).is_some()
+        || is_apostrophe(c)
+        || unicode_normalization::char::is_combining_mark(c)
+        || c == '\u{640}'
 }
 
 fn is_apostrophe(c: char) -> bool {
-    matches!(c, '\'' | '\u{2018}' | '\u{2019}' | '\u{2bb}' | '\u{2bc}' | '\u{2bf}' | '\u{2be}' | '\u{60}' | '\u{b4}' | '\u{2b9}' | '\u{2ba}')
+    matches!(
+        c,
+        '\'' | '\u{2018}'
+            | '\u{2019}'
+            | '\u{2bb}'
+            | '\u{2bc}'
+            | '\u{2bf}'
+            | '\u{2be}'
+            | '\u{60}'
+            | '\u{b4}'
+            | '\u{2b9}'
+            | '\u{2ba}'
+    )
 }
 
 fn is_name_dot(c: char) -> bool {
@@ -214,14 +230,19 @@ fn korean_word(word: &str, first: bool, tokens: &mut Vec<Token>) {
     if first && syllables.len() >= 2 {
         for length in [2, 1] {
             let surname: String = syllables.iter().take(length).collect();
-            if syllables.len() > length && let Some(spellings) = hangul::surname(&surname) {
+            if syllables.len() > length
+                && let Some(spellings) = hangul::surname(&surname)
+            {
                 tokens.push(korean_surname(spellings));
                 korean_given(&syllables[length..], tokens);
                 return;
             }
         }
     }
-    if first && syllables.len() == 1 && let Some(spellings) = hangul::surname(word) {
+    if first
+        && syllables.len() == 1
+        && let Some(spellings) = hangul::surname(word)
+    {
         tokens.push(korean_surname(spellings));
         return;
     }
@@ -285,7 +306,8 @@ fn chinese(han: &[char], forms: &mut Vec<Form>) {
         }
         None => han,
     };
-    let syllables: Vec<String> = given.iter().map(|c| han::pinyin(*c)).filter(|text| !text.is_empty()).collect();
+    let syllables: Vec<String> =
+        given.iter().map(|c| han::pinyin(*c)).filter(|text| !text.is_empty()).collect();
     if !syllables.is_empty() {
         let taiwan: Vec<String> = syllables.iter().map(|syllable| han::wade_giles(syllable)).collect();
         let phone = |syllables: &[String]| Phone::of_syllables(syllables.iter().map(String::as_str));

@@ -131,10 +131,9 @@ pub(super) fn sound(han: &[char]) -> Phone {
             phone.push(*symbol);
         }
         // After a sibilant the `i` is no vowel that anyone meant.
-        let buzzes = rest == "i" && matches!(pinyin.as_bytes()[0], b's' | b'z' | b'c' | b'r')
-            || rest == "i" && pinyin.get(1..2) == Some("h")
-            || pinyin == "si"
-            || pinyin == "ri";
+        let hisses = matches!(pinyin.as_bytes().first(), Some(b's' | b'z' | b'c' | b'r'));
+        let buzzes =
+            (rest == "i" && (hisses || pinyin.get(1..2) == Some("h"))) || pinyin == "si" || pinyin == "ri";
         let rest = if buzzes { rest.trim_end_matches('i') } else { rest };
         let rest = rest.strip_suffix('g').filter(|rest| rest.ends_with('n')).unwrap_or(rest);
         let rest = if matches!(rest, "ai" | "ei") { "e" } else { rest };

@@ -68,7 +68,11 @@ pub(super) fn kind(word: &str, words: usize) -> Kind {
     static DOUBT: LazyLock<Vec<&'static str>> = LazyLock::new(|| DOUBTFUL.split_whitespace().collect());
     match KINDS.get(word) {
         Some(Kind::Particle) if words < 3 && DOUBT.contains(&word) => {
-            if word.len() == 1 { Kind::Initial } else { Kind::Word }
+            if word.len() == 1 {
+                Kind::Initial
+            } else {
+                Kind::Word
+            }
         }
         // A title alone with one name more may be a name itself.
         Some(Kind::Title | Kind::Form | Kind::Generation) if words < 2 => Kind::Word,
@@ -89,15 +93,14 @@ pub(super) enum Piece<'a> {
 }
 
 const SERVANT: [&str; 18] = [
-    "abdoul", "abdurr", "abderr", "abdul", "abdel", "abdal", "abdol", "abdur", "abder", "abdus", "abdes", "abdud", "abdir",
-    "abdil", "abdi", "abdu", "abdo", "abd",
+    "abdoul", "abdurr", "abderr", "abdul", "abdel", "abdal", "abdol", "abdur", "abder", "abdus", "abdes",
+    "abdud", "abdir", "abdil", "abdi", "abdu", "abdo", "abd",
 ];
-const GOD: [&str; 12] = [
-    "oullah", "ullah", "allah", "ollah", "ellah", "illah", "oulla", "ulla", "alla", "olla", "ulah", "alah",
-];
+const GOD: [&str; 12] =
+    ["oullah", "ullah", "allah", "ollah", "ellah", "illah", "oulla", "ulla", "alla", "olla", "ulah", "alah"];
 const FAITH: [&str; 18] = [
-    "ouddine", "uddine", "eddine", "ouddin", "uddin", "eddin", "addin", "iddin", "oddin", "uldin", "aldin", "eldin", "aldeen",
-    "eldeen", "uddeen", "eddeen", "udin", "udeen",
+    "ouddine", "uddine", "eddine", "ouddin", "uddin", "eddin", "addin", "iddin", "oddin", "uldin", "aldin",
+    "eldin", "aldeen", "eldeen", "uddeen", "eddeen", "udin", "udeen",
 ];
 
 /// The pieces of a word: `Abdulrahman` is *Abd* and *Rahman*, `Saifuddin` is *Saif* and *Din*, most words are one piece.
@@ -105,7 +108,10 @@ pub(super) fn pieces(word: &str) -> (Piece<'_>, Option<Piece<'_>>) {
     if matches!(word, "allah" | "ullah" | "ollah") {
         return (Piece::Minor("allah"), None);
     }
-    if matches!(word, "din" | "deen" | "dine" | "uddin" | "eddin" | "eddine" | "aldin" | "eldin" | "addin" | "uldin") {
+    if matches!(
+        word,
+        "din" | "deen" | "dine" | "uddin" | "eddin" | "eddine" | "aldin" | "eldin" | "addin" | "uldin"
+    ) {
         return (Piece::Minor("din"), None);
     }
     if matches!(word, "abdul" | "abdel" | "abdal" | "abdol" | "abdoul" | "abdur" | "abder") {
@@ -117,7 +123,10 @@ pub(super) fn pieces(word: &str) -> (Piece<'_>, Option<Piece<'_>>) {
     if word.starts_with("abd") {
         for prefix in SERVANT {
             let Some(rest) = word.strip_prefix(prefix) else { continue };
-            if matches!(rest, "lah" | "la" | "llah" | "lla" | "laye" | "allah" | "alla" | "ullah" | "ulla") {
+            if matches!(
+                rest,
+                "lah" | "la" | "aye" | "ay" | "llah" | "lla" | "laye" | "allah" | "alla" | "ullah" | "ulla"
+            ) {
                 return (Piece::Minor("abd"), Some(Piece::Minor("allah")));
             }
             if rest.len() >= 4 || (rest.len() == 3 && prefix.len() >= 5) {
@@ -211,7 +220,9 @@ mod tests {
 
     #[test]
     fn given_names_share_groups() {
-        let shares = |one: &str, other: &str| groups(one).iter().any(|(n, _)| groups(other).iter().any(|(m, _)| n == m));
+        let shares = |one: &str, other: &str| {
+            groups(one).iter().any(|(n, _)| groups(other).iter().any(|(m, _)| n == m))
+        };
         assert!(shares("bill", "william") && shares("misha", "michael") && shares("yusuf", "joseph"));
         assert!(!shares("bill", "robert"));
     }

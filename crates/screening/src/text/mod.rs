@@ -115,7 +115,9 @@ fn ascii(word: &str) -> String {
                 Some(letters) => plain.push_str(letters),
                 None => {
                     let latin = any_ascii::any_ascii_char(other);
-                    plain.extend(latin.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()));
+                    plain.extend(
+                        latin.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()),
+                    );
                 }
             },
         }

@@ -53,7 +53,8 @@ impl Phone {
             at += phone.take(&letters, at);
         }
         // A mute `h` after the last vowel: Fatimah.
-        if phone.length > 2 && phone.last() == Some(symbol(b'h')) && is_vowel(phone.symbols[phone.len() - 2]) {
+        if phone.length > 2 && phone.last() == Some(symbol(b'h')) && is_vowel(phone.symbols[phone.len() - 2])
+        {
             phone.length -= 1;
             phone.mask = phone.symbols().iter().fold(0, |mask, symbol| mask | 1 << (symbol & 31));
         }
@@ -282,7 +283,11 @@ mod tests {
             ("dmitriy", "dmitry"),
         ] {
             let (one, other) = (Phone::of(one), Phone::of(other));
-            assert!(one == other || format!("{one:?}").replace('e', "i") == format!("{other:?}").replace('e', "i"), "{one:?} {other:?}");
+            assert!(
+                one == other
+                    || format!("{one:?}").replace('e', "i") == format!("{other:?}").replace('e', "i"),
+                "{one:?} {other:?}"
+            );
         }
         assert_eq!(shown("maxim"), "maksim");
         assert_eq!(shown("cesar"), "sesar");

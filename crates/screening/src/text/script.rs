@@ -25,11 +25,16 @@ pub(crate) fn of(c: char) -> Option<Script> {
         'a'..='z' | 'A'..='Z' | '0'..='9' => Some(Script::Latin),
         c if (c as u32) < 0x80 => None,
         '\u{00c0}'..='\u{024f}' | '\u{1e00}'..='\u{1eff}' | '\u{0250}'..='\u{02af}' => Some(Script::Latin),
-        '\u{0400}'..='\u{052f}' | '\u{1c80}'..='\u{1c8f}' | '\u{2de0}'..='\u{2dff}' | '\u{a640}'..='\u{a69f}' => {
-            Some(Script::Cyrillic)
-        }
-        '\u{0590}'..='\u{05ff}' | '\u{0600}'..='\u{06ff}' | '\u{0750}'..='\u{077f}' | '\u{08a0}'..='\u{08ff}'
-        | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' => c.is_alphanumeric().then_some(Script::Arabic),
+        '\u{0400}'..='\u{052f}'
+        | '\u{1c80}'..='\u{1c8f}'
+        | '\u{2de0}'..='\u{2dff}'
+        | '\u{a640}'..='\u{a69f}' => Some(Script::Cyrillic),
+        '\u{0590}'..='\u{05ff}'
+        | '\u{0600}'..='\u{06ff}'
+        | '\u{0750}'..='\u{077f}'
+        | '\u{08a0}'..='\u{08ff}'
+        | '\u{fb1d}'..='\u{fdff}'
+        | '\u{fe70}'..='\u{fefc}' => c.is_alphanumeric().then_some(Script::Arabic),
         c if is_han(c) => Some(Script::Han),
         '\u{ac00}'..='\u{d7a3}' => Some(Script::Hangul),
         c if c.is_alphanumeric() => Some(Script::Other),

@@ -4,7 +4,10 @@ use super::*;
 
 fn words(text: &str) -> Vec<String> {
     let name = Name::of(text);
-    name.forms.first().map(|form| form.tokens.iter().map(|token| token.text().to_owned()).collect()).unwrap_or_default()
+    name.forms
+        .first()
+        .map(|form| form.tokens.iter().map(|token| token.text().to_owned()).collect())
+        .unwrap_or_default()
 }
 
 #[test]

@@ -45,7 +45,18 @@ impl Token {
     pub(super) fn sounding(text: &str, phone: Phone, script: Script, kind: Kind) -> Self {
         let groups = if kind == Kind::Word { latin::groups(text) } else { &[] };
         let known = kind == Kind::Word && (!groups.is_empty() || latin::is_known(text));
-        Self { id: id(text), text: text.into(), phone, letters: Phone::letters(text), classes: classes(&phone), script, kind, groups, known, others: Box::new([]) }
+        Self {
+            id: id(text),
+            text: text.into(),
+            phone,
+            letters: Phone::letters(text),
+            classes: classes(&phone),
+            script,
+            kind,
+            groups,
+            known,
+            others: Box::new([]),
+        }
     }
 
     /// The same word with other spellings.
@@ -90,7 +101,8 @@ impl Token {
 
     /// Its text and the other spellings'.
     pub(crate) fn spellings(&self) -> impl Iterator<Item = (&str, &Phone)> {
-        std::iter::once((&*self.text, &self.phone)).chain(self.others.iter().map(|other| (&*other.text, &other.phone)))
+        std::iter::once((&*self.text, &self.phone))
+            .chain(self.others.iter().map(|other| (&*other.text, &other.phone)))
     }
 }
 
@@ -106,7 +118,8 @@ impl std::fmt::Debug for Token {
 
 /// FNV-1a of a text.
 fn id(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |state, byte| (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |state, byte| (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The classes of the consonants in a word.

@@ -166,6 +166,26 @@ fn told_as_it_is(record: &proto::AuditRecord) -> Result<(), CheckError> {
     if same { Ok(()) } else { Err(CheckError::Told { index: record.index }) }
 }
 
+/// The record whose bytes are `body`.
+///
+/// # Errors
+/// [`CheckError::Told`] if they are no record's.
+pub fn read(index: i64, body: &[u8]) -> Result<proto::AuditRecord, CheckError> {
+    let told = CheckError::Told { index };
+    let said: super::Body = prost::Message::decode(body).map_err(|_| told)?;
+    Ok(proto::AuditRecord {
+        index,
+        time: Some(bursar_service::parse::timestamp_message(Timestamp::from_micros(said.at))),
+        caller: said.caller,
+        customer_id: said.customer_id,
+        operation: said.operation,
+        subject: said.subject,
+        outcome: said.outcome,
+        reason: said.reason,
+        body: body.to_vec(),
+    })
+}
+
 /// All records of a log, one after another, against a checkpoint.
 #[derive(Clone, Debug, Default)]
 pub struct Replay(Tree);

@@ -65,6 +65,8 @@ pub(crate) enum Operation {
     Unseal,
     Seal,
     Rekey,
+    CloseCard,
+    PurgeCard,
 }
 
 impl Operation {
@@ -85,6 +87,8 @@ impl Operation {
             Self::Unseal => "vault.unseal",
             Self::Seal => "vault.seal",
             Self::Rekey => "vault.rekey",
+            Self::CloseCard => "card.close",
+            Self::PurgeCard => "card.purge",
         }
     }
 }

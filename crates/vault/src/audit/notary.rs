@@ -141,9 +141,12 @@ impl Vault {
         newest.filter(|newest| newest.size >= wanted).ok_or(VaultError::NotFound { what: "audit checkpoint" })
     }
 
-    /// The proof that record `index` is in the log of `size` records; 0: of the newest checkpoint.
+    /// The proof that record `index` is in the log of `size` records; 0: of the newest checkpoint, which is signed now if
+    /// the record is newer.
     pub(crate) async fn inclusion(&self, index: u64, size: i64) -> Result<Proof, VaultError> {
-        let size = self.size_or_newest(size).await?;
+        let least = i64::try_from(index).unwrap_or(i64::MAX).saturating_add(1);
+        let size =
+            if size == 0 { self.checkpoint(least).await?.size } else { self.size_or_newest(size).await? };
         let plan = Plan::inclusion(index, size.unsigned_abs())
             .map_err(|_| VaultError::NotFound { what: "audit record" })?;
         let leaf = Node { level: 0, index };

@@ -227,6 +227,7 @@ pub(crate) fn sealed_card(ring: &KeyRing, wanted: &NewCard, pan: &Pan) -> (Store
         cvk_version: CVK_VERSION,
         record_version: FIRST_RECORD,
         password_set: false,
+        closed: false,
     };
     (card, sealed)
 }

@@ -2,6 +2,7 @@
 
 mod issue;
 mod password;
+mod purge;
 mod ranges;
 mod reveal;
 mod rotate;
@@ -23,7 +24,9 @@ use zeroize::Zeroizing;
 
 pub(crate) use issue::{ISSUE, NewCard, message as card_message, sealed_card};
 pub(crate) use password::PasswordTry;
+pub(crate) use purge::RETENTION_MIN;
 pub(crate) use reveal::NewReveal;
+pub(crate) use rotate::REWRAP_BATCH;
 pub(crate) use seal::{RootSource, Seal, Told, next_of, take_next};
 pub(crate) use upkeep::EVERY;
 pub(crate) use verify::{CardAnswer, CardQuestion};
@@ -66,6 +69,8 @@ pub(crate) struct Vault {
     pub(crate) rewrap_begun: Arc<Notify>,
     /// Records that are rewrapped in a second at most.
     pub(crate) rewrap_per_second: u32,
+    /// How long after its end a card's secrets are kept.
+    pub(crate) retention: Duration,
     pub(crate) queues: Queues,
     pub(crate) notary: Notary,
     pub(crate) events: EventLog,
@@ -111,6 +116,16 @@ impl Vault {
     async fn own_card(tx: &mut Tx<'_>, actor: &Actor, card_id: CardId) -> Result<StoredCard, VaultError> {
         let card = store::cards::find(tx, card_id).await?.ok_or(VaultError::NotFound { what: "card" })?;
         if actor.customer == Some(card.customer_id) { Ok(card) } else { Err(VaultError::NotYours) }
+    }
+
+    /// The card, if `actor`'s customer owns it and it is not closed.
+    async fn own_open_card(
+        tx: &mut Tx<'_>,
+        actor: &Actor,
+        card_id: CardId,
+    ) -> Result<StoredCard, VaultError> {
+        let card = Self::own_card(tx, actor, card_id).await?;
+        if card.closed { Err(VaultError::WrongState("the card is closed")) } else { Ok(card) }
     }
 
     /// Records a refusal, whose transaction was rolled back, in one of its own. If that cannot be written the caller is

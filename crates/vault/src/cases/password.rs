@@ -86,7 +86,7 @@ impl Vault {
     ) -> Result<(), VaultError> {
         // The owner first: nobody learns from another's card, not even that a password would be weak there.
         self.db
-            .read(|tx| Box::pin(async move { Self::own_card(tx, actor, card_id).await.map(drop) }))
+            .read(|tx| Box::pin(async move { Self::own_open_card(tx, actor, card_id).await.map(drop) }))
             .await?;
         if let Some(weakness) = weakness(password) {
             return Err(VaultError::WeakPassword(weakness));
@@ -114,7 +114,7 @@ impl Vault {
                             if head.keys() != generation {
                                 return Err(VaultError::KeysChanged);
                             }
-                            let card = Self::own_card(tx, actor, card_id).await?;
+                            let card = Self::own_open_card(tx, actor, card_id).await?;
                             store::passwords::set(tx, card_id, verifier, now).await?;
                             let told = CardPasswordSet {
                                 card_id: card_id.to_string(),

@@ -93,7 +93,7 @@ impl Vault {
                         Box::pin(async move {
                             // Who has the end of the log counts alone.
                             let head = store::audit::lock(tx).await?;
-                            Self::own_card(tx, actor, wanted.card_id).await?;
+                            Self::own_open_card(tx, actor, wanted.card_id).await?;
                             let since = now.minus(TICKET_WINDOW);
                             let limit = i64::try_from(TICKETS_MAX).unwrap_or(i64::MAX);
                             let made = store::tickets::made_since(tx, wanted.card_id, since, limit).await?;
@@ -152,7 +152,7 @@ impl Vault {
                         store::audit::append(tx, &record).await?;
                         return Ok::<_, VaultError>(None);
                     };
-                    let card = Self::own_card(tx, actor, ticket.card_id).await?;
+                    let card = Self::own_open_card(tx, actor, ticket.card_id).await?;
                     let sealed = store::cards::sealed_pan(tx, ticket.card_id)
                         .await?
                         .ok_or(VaultError::Corrupt("a card without a sealed number"))?;

@@ -17,7 +17,7 @@ use crate::store;
 use crate::store::rewrap::{Job, Moved};
 
 /// Records that are rewrapped in one transaction. It holds the end of the audit log: payments wait so long.
-const BATCH: i64 = 256;
+pub(crate) const REWRAP_BATCH: i64 = 256;
 /// Wait for a job, if nothing told of one.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -230,7 +230,7 @@ impl Vault {
                     if head.keys() != ring.generation() {
                         return Err(VaultError::KeysChanged);
                     }
-                    let rows = store::rewrap::page(tx, version, BATCH).await?;
+                    let rows = store::rewrap::page(tx, version, REWRAP_BATCH).await?;
                     let mut moved = Vec::with_capacity(rows.len());
                     for row in rows {
                         let wrapped = record::rewrap(ring, &row.wrapped)?;

@@ -40,6 +40,7 @@ async fn vault(db: Db, folder: &tempfile::TempDir) -> Vault {
     let vault = Vault {
         keys,
         seal: Seal::new(RootSource::File(folder.path().join("root.key"))),
+        retention: RETENTION_MIN,
         rewrap_begun: Arc::default(),
         rewrap_per_second: 1_000_000,
         queues,

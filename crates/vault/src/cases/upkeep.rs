@@ -22,6 +22,7 @@ impl Vault {
         if self.keys.ring().is_err() {
             return Ok(());
         }
+        self.purge_due().await?;
         let ranges: Vec<_> =
             self.db.read(|tx| Box::pin(async move { store::ranges::page(tx, "", RANGES_MAX).await })).await?;
         for range in ranges {

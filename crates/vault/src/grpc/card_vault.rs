@@ -3,13 +3,13 @@
 use bursar_card_data::ExpiryYymm;
 use bursar_proto::vault::v1::card_vault_service_server::CardVaultService;
 use bursar_proto::vault::v1::{
-    CreateBinRangeRequest, CreateBinRangeResponse, GetCardRequest, GetCardResponse, IssueCardRequest,
-    IssueCardResponse, ListBinRangesRequest, ListBinRangesResponse,
+    CloseCardRequest, CloseCardResponse, CreateBinRangeRequest, CreateBinRangeResponse, GetCardRequest,
+    GetCardResponse, IssueCardRequest, IssueCardResponse, ListBinRangesRequest, ListBinRangesResponse,
 };
 use bursar_service::context::CallContext;
 use bursar_service::error::{Invalid, OrStatus as _};
 use bursar_service::paging::Page;
-use bursar_service::parse;
+use bursar_service::{idempotency, parse};
 use tonic::{Request, Response, Status};
 
 use super::Handlers;
@@ -35,6 +35,19 @@ impl CardVaultService for Handlers {
         let card_id = parse::id("card_id", &request.get_ref().card_id)?;
         let card = self.vault.card(card_id).await.or_status()?;
         Ok(Response::new(GetCardResponse { card: Some(card) }))
+    }
+
+    async fn close_card(
+        &self,
+        request: Request<CloseCardRequest>,
+    ) -> Result<Response<CloseCardResponse>, Status> {
+        let actor = Actor::from(CallContext::of(&request));
+        let request = request.into_inner();
+        let request_id = parse::request_id(&request.request_id)?;
+        let card_id = parse::id("card_id", &request.card_id)?;
+        let digest = idempotency::body_digest(&request);
+        let response = self.vault.close_card(&actor, request_id, digest, card_id).await.or_status()?;
+        Ok(Response::new(response))
     }
 
     async fn create_bin_range(

@@ -23,10 +23,12 @@ pub(crate) struct StoredCard {
     pub(crate) cvk_version: u32,
     pub(crate) record_version: i64,
     pub(crate) password_set: bool,
+    pub(crate) closed: bool,
 }
 
 const COLUMNS: &str = "c.card_id, c.customer_id, c.bin_range_id, c.masked_pan, c.expiry, c.cvk_version,
-    c.record_version, CAST(CASE WHEN p.card_id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS password_set";
+    c.record_version, CAST(CASE WHEN p.card_id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS password_set,
+    CAST(CASE WHEN c.closed_at IS NULL THEN 0 ELSE 1 END AS BIGINT) AS closed";
 
 /// The card of this id.
 pub(crate) async fn find(tx: &mut Tx<'_>, card_id: CardId) -> Result<Option<StoredCard>, DbError> {
@@ -45,8 +47,9 @@ pub(crate) async fn find_by_fingerprints(
     let rows = super::select_in(
         tx,
         "SELECT i.fingerprint, c.card_id, c.customer_id, c.bin_range_id, c.masked_pan, c.expiry, c.cvk_version,
-                c.record_version, CAST(0 AS BIGINT) AS password_set
-         FROM pan_index i JOIN card c ON c.card_id = i.card_id WHERE i.fingerprint IN",
+                c.record_version, CAST(0 AS BIGINT) AS password_set, CAST(0 AS BIGINT) AS closed
+         FROM pan_index i JOIN card c ON c.card_id = i.card_id
+         WHERE c.purged_at IS NULL AND i.fingerprint IN",
         fingerprints,
     )
     .await?;
@@ -207,5 +210,6 @@ fn read(row: &Row) -> Result<StoredCard, DbError> {
         cvk_version: u32::try_from(cvk_version).map_err(|_| damaged("cvk_version", "not a key version"))?,
         record_version: row.get("record_version")?,
         password_set: row.get::<i64>("password_set")? != 0,
+        closed: row.get::<i64>("closed")? != 0,
     })
 }

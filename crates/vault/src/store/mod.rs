@@ -6,6 +6,7 @@ pub(crate) mod cvv2;
 pub(crate) mod keys;
 pub(crate) mod merkle;
 pub(crate) mod passwords;
+pub(crate) mod purge;
 pub(crate) mod ranges;
 pub(crate) mod rewrap;
 pub(crate) mod schema;

@@ -7,6 +7,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "vault", sql: VAULT },
     Migration { version: 2, name: "audit log", sql: AUDIT_LOG },
     Migration { version: 3, name: "key sets", sql: KEY_SETS },
+    Migration { version: 4, name: "purge", sql: PURGE },
 ];
 
 /// There is no column for a CVV2, and none in which a card number or password lies in plain.
@@ -215,4 +216,12 @@ CREATE TABLE rewrap_job (
     done BIGINT NOT NULL,
     running BOOLEAN NOT NULL
 );
+";
+
+/// Cards that are closed, and those whose secrets are gone.
+const PURGE: &str = "
+ALTER TABLE card ADD COLUMN closed_at BIGINT;
+ALTER TABLE card ADD COLUMN purged_at BIGINT;
+CREATE INDEX card_to_purge ON card (closed_at, card_id) WHERE closed_at IS NOT NULL AND purged_at IS NULL;
+CREATE INDEX card_password_try_by_card ON card_password_try (card_id);
 ";

@@ -103,6 +103,20 @@ impl Place {
         Vault { place: self, running, identity }
     }
 
+    /// Callers of a vault that is a process of its own.
+    pub(crate) fn beside(&self, url: &str) -> Beside {
+        let files = self.authority.signing(Identity::Identity).unwrap();
+        let identity = TokenSigner::load(&files.cert, &files.key).unwrap();
+        let backend = self.authority.leaf(Identity::Backend).unwrap();
+        let channel = operator_channel(url, Identity::Vault, &backend).unwrap();
+        Beside { holder: CardholderServiceClient::new(channel), identity }
+    }
+
+    /// Makes the tickets there are older than the time within which they are counted.
+    pub(crate) async fn age_tickets(&self) {
+        self.tamper("UPDATE reveal_ticket SET created_at = created_at - 700000000").await;
+    }
+
     /// The database behind the vault's back.
     pub(crate) async fn database(&self) -> Db {
         Db::connect(&DbOptions::new(&self.url)).await.unwrap()
@@ -198,6 +212,48 @@ pub(crate) struct Vault<'a> {
     identity: TokenSigner,
 }
 
+/// Cardholders of a vault that is a process of its own.
+pub(crate) struct Beside {
+    holder: CardholderServiceClient<PeerChannel>,
+    identity: TokenSigner,
+}
+
+impl Beside {
+    /// The card's details, as its holder sees them.
+    pub(crate) async fn reveal(&self, card: &Card) -> Result<RevealedCard, Status> {
+        let (phone, mut holder) = (Phone::new(), self.holder.clone());
+        let request =
+            token_of(&self.identity, card.customer, Some(Duration::ZERO), ticket_request(card, &phone));
+        let ticket = holder.create_reveal_ticket(request).await?.into_inner();
+        let request = RedeemRevealTicketRequest {
+            ticket_id: ticket.ticket_id.clone(),
+            ticket_secret: ticket.ticket_secret.clone(),
+        };
+        let request = token_of(&self.identity, card.customer, None, request);
+        let sealed = holder.redeem_reveal_ticket(request).await?.into_inner();
+        Ok(phone.open(&ticket.ticket_id, &sealed).unwrap())
+    }
+}
+
+/// `message` with a token of `customer`, whose second factor is `age` old.
+fn token_of<T>(
+    identity: &TokenSigner,
+    customer: CustomerId,
+    age: Option<Duration>,
+    message: T,
+) -> Request<T> {
+    let now = SystemClock.now();
+    let claims = CustomerClaims {
+        customer_id: customer,
+        session_id: SessionId::from_uuid(Uuid::from_u128(8)),
+        issued_at: now,
+        second_factor_at: age.map(|age| now.minus(age)),
+        device: None,
+    };
+    let token = identity.sign_customer(&claims, Duration::from_secs(600)).unwrap();
+    with_token(Request::new(message), &token).unwrap()
+}
+
 /// What a test knows of a card.
 #[derive(Clone, Debug)]
 pub(crate) struct Card {
@@ -278,16 +334,7 @@ impl Vault<'_> {
 
     /// `message` with a token of `customer`, whose second factor is `age` old.
     pub(crate) fn signed<T>(&self, customer: CustomerId, age: Option<Duration>, message: T) -> Request<T> {
-        let now = SystemClock.now();
-        let claims = CustomerClaims {
-            customer_id: customer,
-            session_id: SessionId::from_uuid(Uuid::from_u128(8)),
-            issued_at: now,
-            second_factor_at: age.map(|age| now.minus(age)),
-            device: None,
-        };
-        let token = self.identity.sign_customer(&claims, Duration::from_secs(600)).unwrap();
-        with_token(Request::new(message), &token).unwrap()
+        token_of(&self.identity, customer, age, message)
     }
 
     pub(crate) async fn range(&self, name: &str, bin: &str, pan_length: i32) -> Result<BinRange, Status> {

@@ -5,6 +5,7 @@ mod growth;
 mod issue;
 mod open;
 mod plan;
+mod rewrap;
 mod stage;
 mod stream;
 
@@ -20,7 +21,7 @@ const CARDS: usize = 256;
 
 /// Measures what was asked for, in the order of the table.
 pub(super) async fn measure(arguments: &Bench) -> Result<Vec<Figure>, Exit> {
-    use BenchFigure::{Growth, Issue, Open, VerifyCard, VerifyStream};
+    use BenchFigure::{Growth, Issue, Open, Rewrap, VerifyCard, VerifyStream};
     let wants = |figure| arguments.only.is_empty() || arguments.only.contains(&figure);
     let plan = if arguments.quick { Plan::QUICK } else { Plan::FULL };
     let mut figures = Vec::new();
@@ -44,6 +45,12 @@ pub(super) async fn measure(arguments: &Bench) -> Result<Vec<Figure>, Exit> {
     }
     if wants(Open) {
         figures.push(open::figure(plan)?);
+    }
+    if wants(Rewrap) {
+        // Without cards of its own: what is moved is the bench's alone.
+        let stage = Stage::set(&arguments.databases, 0).await?;
+        let measured = rewrap::figure(&stage, plan).await;
+        figures.push(stage.clear(measured).await?);
     }
     if wants(Growth) {
         let stage = Stage::set(&arguments.databases, CARDS).await?;

@@ -16,6 +16,9 @@ pub(super) struct Plan {
     pub(super) stream: Turns,
     pub(super) issue: Turns,
     pub(super) open: Turns,
+    /// Rounds of the rewrap, and records that are moved in each.
+    pub(super) rewrap_rounds: usize,
+    pub(super) rewrap_records: u64,
     /// Rounds of the growth, and cards there are at its beginning and at its end.
     pub(super) growth: Turns,
     pub(super) growth_from: u64,
@@ -33,6 +36,8 @@ impl Plan {
         stream: turns(3, 1_000),
         issue: turns(3, 1_000),
         open: turns(5, 100),
+        rewrap_rounds: 3,
+        rewrap_records: 10_000,
         growth: turns(3, 1_000),
         growth_from: 10_000,
         growth_to: 200_000,
@@ -44,6 +49,8 @@ impl Plan {
         stream: turns(7, 3_000),
         issue: turns(7, 3_000),
         open: turns(9, 500),
+        rewrap_rounds: 5,
+        rewrap_records: 100_000,
         growth: turns(5, 4_000),
         growth_from: 10_000,
         growth_to: 10_000_000,

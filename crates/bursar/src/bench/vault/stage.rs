@@ -25,7 +25,7 @@ use tonic::{Request, Status};
 use crate::bench::place::{Place, failed};
 use crate::cli::Databases;
 use crate::exit::Exit;
-use crate::outside::device::Device;
+use crate::outside::Device;
 use crate::platform::{Platform, Running};
 
 /// Connections that the calls in flight share.

@@ -113,7 +113,8 @@ on_both_databases! {
         let [presentment] = presentments.as_slice() else { panic!("{presentments:?}") };
         let amount = presentment.amount.as_ref().unwrap().minor_units;
         assert_eq!((presentment.card_id.as_str(), amount), (CARD, 800));
-        assert_eq!(presentment.network.as_ref().unwrap().stan, "000002");
+        assert_eq!(presentment.network, None, "it names no other message");
+        assert_eq!(presentment.authorization_code, "A1B2C3");
         // Said again, it is acknowledged again, and told no second time.
         let mut line = world.connect().await;
         held.set_mti("0121".parse().unwrap());

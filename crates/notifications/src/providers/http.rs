@@ -11,8 +11,8 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::{OutgoingSms, SendError, SmsProvider};
-use crate::webhooks::client::HttpClient;
+use super::{Carrier, Outgoing, SendError};
+use crate::webhooks::client::{CallError, HttpClient};
 use crate::webhooks::target::Target;
 
 /// The provider.
@@ -29,7 +29,7 @@ impl fmt::Debug for HttpProvider {
 }
 
 #[derive(Serialize)]
-struct Outgoing<'a> {
+struct Posted<'a> {
     id: String,
     to: &'a str,
     text: &'a str,
@@ -42,16 +42,17 @@ impl HttpProvider {
         Self { client, url, token }
     }
 
-    async fn post(&self, sms: &OutgoingSms) -> Result<(), SendError> {
+    async fn post(&self, sms: &Outgoing) -> Result<(), SendError> {
         let id = sms.message_id.to_string();
         let headers = self.headers(&id).map_err(|()| SendError::Refused("sms.token is no header".into()))?;
-        let outgoing = Outgoing { id, to: sms.phone.expose(), text: &sms.text, locale: sms.locale.tag() };
+        let outgoing = Posted { id, to: sms.address.expose(), text: &sms.text, locale: sms.locale.tag() };
         let body = serde_json::to_vec(&outgoing).map_err(|error| SendError::Refused(error.to_string()))?;
-        let answer = self
-            .client
-            .post(&self.url, headers, Bytes::from(body))
-            .await
-            .map_err(|error| SendError::TryAgain(error.to_string()))?;
+        let answer =
+            self.client.post(&self.url, headers, Bytes::from(body)).await.map_err(|error| match error {
+                CallError::Refused(refusal) => SendError::TryAgain(refusal.to_string()),
+                // It may have arrived.
+                CallError::Broken(_) | CallError::TooLong(_) => SendError::Uncertain(error.to_string()),
+            })?;
         // The text of the answer is not kept: gateways repeat the number or the message in it.
         judge(answer.status)
     }
@@ -69,8 +70,8 @@ impl HttpProvider {
     }
 }
 
-impl SmsProvider for HttpProvider {
-    fn send<'a>(&'a self, sms: &'a OutgoingSms) -> BoxFuture<'a, Result<(), SendError>> {
+impl Carrier for HttpProvider {
+    fn send<'a>(&'a self, sms: &'a Outgoing) -> BoxFuture<'a, Result<(), SendError>> {
         Box::pin(self.post(sms))
     }
 }

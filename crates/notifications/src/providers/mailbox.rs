@@ -17,8 +17,7 @@ use tokio::sync::{Mutex, watch};
 use zeroize::Zeroizing;
 
 use super::code::OneTimeCode;
-use super::phone::Phone;
-use super::{OutgoingSms, SendError, SmsProvider};
+use super::{Address, Carrier, Outgoing, SendError};
 use crate::keys::Keys;
 use crate::people::locale::Locale;
 use crate::store;
@@ -37,6 +36,10 @@ pub struct Letter {
     pub arrived: Timestamp,
     /// Language it is in.
     pub locale: Locale,
+    /// Whether it came by e-mail.
+    pub mail: bool,
+    /// Its title; empty for a text message.
+    pub title: String,
     /// The text.
     pub body: Zeroizing<String>,
     /// The one-time code in it, if any.
@@ -48,7 +51,7 @@ pub struct Letter {
 /// What a reader asks for.
 pub struct Query {
     /// To whom the messages went.
-    pub address: Phone,
+    pub address: Address,
     /// Only what came after this one.
     pub after: Option<MessageId>,
     /// Only messages of this event type; empty: all.
@@ -157,15 +160,17 @@ impl Mailbox {
         Ok(stored.unwrap_or_else(|| made_at(id)))
     }
 
-    async fn take(&self, sms: &OutgoingSms) -> Result<(), SendError> {
+    async fn take(&self, sms: &Outgoing) -> Result<(), SendError> {
         let now = self.clock.now();
-        let address = self.keys.index(sms.phone.expose());
+        let address = self.keys.index(sms.address.expose());
         let mut state = self.state.lock().await;
         let arrived = now.max(state.last_arrival.plus(Duration::from_micros(1)));
         let letter = Letter {
             message_id: sms.message_id,
             arrived,
             locale: sms.locale,
+            mail: matches!(sms.address, Address::Email(_)),
+            title: sms.title.to_string(),
             body: sms.text.clone(),
             code: sms.code.as_ref().map(|(code, _)| code.clone()),
             event_type: sms.event_type.clone(),
@@ -197,8 +202,8 @@ impl Mailbox {
     }
 }
 
-impl SmsProvider for Mailbox {
-    fn send<'a>(&'a self, sms: &'a OutgoingSms) -> BoxFuture<'a, Result<(), SendError>> {
+impl Carrier for Mailbox {
+    fn send<'a>(&'a self, sms: &'a Outgoing) -> BoxFuture<'a, Result<(), SendError>> {
         Box::pin(self.take(sms))
     }
 }
