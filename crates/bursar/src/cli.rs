@@ -311,7 +311,7 @@ pub(crate) struct VaultRetire {
     /// kek or password-pepper.
     pub(crate) purpose: String,
     /// Version of the key.
-    pub(crate) version: i32,
+    pub(crate) key_version: i32,
     #[command(flatten)]
     pub(crate) place: Where,
 }

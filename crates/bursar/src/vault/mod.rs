@@ -190,10 +190,10 @@ async fn retire(arguments: &cli::VaultRetire) -> Result<(), Exit> {
     let request = RetireKeyRequest {
         request_id: Uuid::now_v7().to_string(),
         purpose: arguments.purpose.clone(),
-        version: arguments.version,
+        version: arguments.key_version,
     };
     keeper(&arguments.place.data)?.retire_key(request).await.map_err(refused)?;
-    out(&format!("{} version {} is destroyed", arguments.purpose, arguments.version));
+    out(&format!("{} version {} is destroyed", arguments.purpose, arguments.key_version));
     Ok(())
 }
 
