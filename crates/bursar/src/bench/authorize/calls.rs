@@ -58,7 +58,7 @@ pub(super) async fn p99(stage: &Stage, plan: Plan, most: f64) -> Result<Figure, 
         },
         async || {
             let empty = open_loop(schedule, || {
-                let mut client = ProbeServiceClient::new(stage.gateway());
+                let mut client = ProbeServiceClient::new(stage.backend());
                 async move { client.ping(PingRequest {}).await.map(drop) }
             });
             Ok(milliseconds(&empty.await.map_err(|status: Status| failed(&status))?))
@@ -86,7 +86,7 @@ async fn timed(stage: &Stage, schedule: Schedule) -> Result<Histogram, Status> {
 /// Empty calls a second.
 async fn pings(stage: &Stage, length: Duration) -> Result<f64, Status> {
     let tally = closed_loop(IN_FLIGHT, length, |run| {
-        let mut client = ProbeServiceClient::new(stage.gateway());
+        let mut client = ProbeServiceClient::new(stage.backend());
         async move {
             while run.goes_on() {
                 client.ping(PingRequest {}).await?;

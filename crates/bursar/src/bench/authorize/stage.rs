@@ -65,6 +65,7 @@ pub(super) struct Stage {
     identity: bursar_service::run::Running,
     place: Place,
     gateway: Channels,
+    backend: Channels,
     product: String,
     token: String,
     load: Load,
@@ -255,8 +256,9 @@ impl Stage {
             reached: Arc::default(),
         };
         let gateway = channels(&running, Identity::Ledger, Identity::Gateway)?;
+        let backend = channels(&running, Identity::Ledger, Identity::Backend)?;
         let product = String::new();
-        let mut stage = Self { running, identity, place, gateway, product, token, load };
+        let mut stage = Self { running, identity, place, gateway, backend, product, token, load };
         let made = async {
             stage.product = stage.make_product().await?;
             stage.make_cards(cards).await
@@ -301,12 +303,11 @@ impl Stage {
     pub(super) async fn make_cards(&mut self, wanted: usize) -> Result<(), Exit> {
         let missing = wanted.saturating_sub(self.load.cards.len());
         tell::line(&format!("issuing {missing} cards"));
-        let backend = channels(&self.running, Identity::Ledger, Identity::Backend)?;
         let accounts = missing.div_ceil(CARDS_OF_ACCOUNT);
         let opened: Vec<Vec<String>> = stream::iter(0..accounts)
             .map(|number| {
                 let cards = CARDS_OF_ACCOUNT.min(missing - number * CARDS_OF_ACCOUNT);
-                self.open(&backend, cards)
+                self.open(cards)
             })
             .buffer_unordered(MAKING)
             .try_collect()
@@ -321,9 +322,9 @@ impl Stage {
     }
 
     /// An account with money and cards.
-    async fn open(&self, backend: &Channels, cards: usize) -> Result<Vec<String>, Status> {
+    async fn open(&self, cards: usize) -> Result<Vec<String>, Status> {
         let request = OpenAccountRequest { request_id: self.request_id(), asset: ASSET.to_owned() };
-        let mut accounts = AccountServiceClient::new(backend.next());
+        let mut accounts = AccountServiceClient::new(self.backend.next());
         let account =
             accounts.open_account(self.mine(request)?).await?.into_inner().account.unwrap_or_default();
         let credit = BookBankCreditRequest {
@@ -335,7 +336,7 @@ impl Stage {
         };
         TopUpServiceClient::new(self.gateway.next()).book_bank_credit(credit).await?;
         let mut made = Vec::with_capacity(cards);
-        let mut client = CardServiceClient::new(backend.next());
+        let mut client = CardServiceClient::new(self.backend.next());
         for _ in 0..cards {
             let request = IssueCardRequest {
                 request_id: self.request_id(),
@@ -357,6 +358,11 @@ impl Stage {
         self.gateway.next()
     }
 
+    /// The next of a back end's connections, which may ping.
+    pub(super) fn backend(&self) -> PeerChannel {
+        self.backend.next()
+    }
+
     /// What workers share.
     pub(super) fn load(&self) -> Load {
         self.load.clone()
@@ -370,11 +376,7 @@ impl Stage {
             ..ListPaymentsRequest::default()
         })?;
         request.set_timeout(CATCH_UP_MAX);
-        let files = TlsFiles::in_dir(&self.running.layout.tls(), Identity::Backend.name());
-        let url = &self.running.endpoints.of(Identity::Ledger).grpc;
-        let backend = operator_channel(url, Identity::Ledger, &files);
-        let backend = backend.map_err(|error| Status::internal(error.to_string()))?;
-        PaymentServiceClient::new(backend).list_payments(request).await.map(drop)
+        PaymentServiceClient::new(self.backend.next()).list_payments(request).await.map(drop)
     }
 
     /// Stops everything and takes it away.

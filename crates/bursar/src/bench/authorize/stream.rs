@@ -27,7 +27,7 @@ const GOAL: Goal = Goal { name: "authorize_stream", unit: "1/s", bar: Bar::AtLea
 /// Durable authorizations against an empty echo: one connection, one stream, the same number in flight.
 pub(super) async fn figure(stage: &Stage, plan: Plan) -> Result<Figure, Exit> {
     let length = plan.stream.length;
-    let channel = stage.gateway();
+    let (channel, empty) = (stage.gateway(), stage.backend());
     let pairs = in_turns(
         plan.stream.rounds,
         async || {
@@ -38,7 +38,7 @@ pub(super) async fn figure(stage: &Stage, plan: Plan) -> Result<Figure, Exit> {
             Ok::<_, Exit>(tally.per_second())
         },
         async || {
-            let tally = closed_loop(1, length, |run| echo(channel.clone(), run)).await;
+            let tally = closed_loop(1, length, |run| echo(empty.clone(), run)).await;
             Ok(tally.map_err(|status: Status| failed(&status))?.per_second())
         },
         |round| tell::round(GOAL, round),

@@ -178,6 +178,9 @@ on_both_databases! {
         node.stop().await;
         let node = world.node().await;
         let db = node.db.clone();
+        // A follower that is still on its way would write down what is taken away under it.
+        let head = head(&node).await;
+        eventually("the follower is there", async || node.handle.shared.followed.verified() >= head).await;
         for table in ["DELETE FROM merkle_log", "DELETE FROM merkle_tile"] {
             assert!(sql(&db, table).await > 0);
         }
